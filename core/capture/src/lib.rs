@@ -1,0 +1,1 @@
+//! Sources: a V4L2 camera, a replay of files, a test pattern, sensor series.

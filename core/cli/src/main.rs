@@ -1,0 +1,2 @@
+//! edgemill
+fn main() {}

@@ -1,0 +1,1 @@
+//! pipeline.toml, board.toml and access.toml: raw in, checked out, once.

@@ -1,0 +1,1 @@
+//! A graph, planned and executed in int8 without allocating.

@@ -1,0 +1,1 @@
+//! Loads plugins, runs their life cycle, and holds them to the rules.

@@ -1,0 +1,1 @@
+//! The loops that do the work, with a scalar reference beside each.

@@ -1,0 +1,1 @@
+//! Train, calibrate, quantize, evaluate.

@@ -1,0 +1,1 @@
+//! The few calls into Linux that need care, wrapped.

@@ -1,0 +1,1 @@
+//! Tensors, graphs and package manifests: the types and their bytes.

@@ -1,0 +1,1 @@
+//! Packets, pools, channels, stages and the exact account of all that flows.

@@ -1,0 +1,1 @@
+//! Seal, sign, verify, keep: the only crate that knows a key.

@@ -1,0 +1,2 @@
+//! edgemilld
+fn main() {}

@@ -1,0 +1,1 @@
+//! Writes each decision as a line of JSON.

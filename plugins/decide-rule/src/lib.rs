@@ -1,0 +1,1 @@
+//! Turns a model's numbers into a named decision.

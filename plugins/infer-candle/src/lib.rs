@@ -1,0 +1,1 @@
+//! Runs a model in f32 on candle.

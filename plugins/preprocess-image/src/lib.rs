@@ -1,0 +1,1 @@
+//! A frame becomes the tensor a model wants.

@@ -1,0 +1,1 @@
+//! Generates, passes or swallows packets, and fails on command.

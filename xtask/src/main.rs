@@ -1,0 +1,2 @@
+//! The few commands a person types.
+fn main() {}
