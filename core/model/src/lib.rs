@@ -1,1 +1,5 @@
-//! Tensors, graphs and package manifests: the types and their bytes.
+//! Tensors, graphs and package manifests: the types and their bytes; no cryptography and no execution.
+#![forbid(unsafe_code)]
+
+pub mod contract;
+pub mod tensor;
