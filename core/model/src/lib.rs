@@ -2,4 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod limits;
+pub mod manifest;
+pub mod package;
 pub mod tensor;
+pub mod text;

@@ -24,6 +24,17 @@ impl DType {
             Self::I32 | Self::F32 => 4,
         }
     }
+
+    /// Whether an element can be exactly `value`.
+    #[must_use]
+    pub fn holds(self, value: i32) -> bool {
+        match self {
+            Self::U8 => u8::try_from(value).is_ok(),
+            Self::I8 => i8::try_from(value).is_ok(),
+            Self::I32 => true,
+            Self::F32 => value.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS,
+        }
+    }
 }
 
 /// The affine rule for a whole tensor: real = scale × (element − zero point). Jacob et al., 2018, arXiv:1712.05877.
