@@ -1,6 +1,9 @@
 //! The mirror of `include/edgemill/*.h`: same names in Rust's case, same order, same layout. The headers hold
 //! the documentation of each field and function; `tests/abi` compares sizes and offsets.
-#![allow(missing_docs, reason = "the headers are the documentation; repeating it would let the two drift")]
+#![allow(
+    missing_docs,
+    reason = "the headers are the documentation; repeating it would let the two drift"
+)]
 
 use core::ffi::{c_char, c_void};
 
@@ -122,11 +125,12 @@ pub struct Event {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union Payload {
-    pub image: Image,
-    pub tensor: Tensor,
-    pub detections: Detections,
-    pub series: Series,
-    pub event: Event,
+    // Set by `From`, read by the methods of the same names.
+    pub(crate) image: Image,
+    pub(crate) tensor: Tensor,
+    pub(crate) detections: Detections,
+    pub(crate) series: Series,
+    pub(crate) event: Event,
 }
 
 #[repr(C)]
@@ -151,6 +155,12 @@ pub struct Buffer {
     pub data: *mut u8,
     pub size: u64,
 }
+
+// SAFETY: a buffer names memory and does not give access to it: whoever reads through `data` must say, in an
+// unsafe block of its own, which reference keeps it alive. Packets travel through channels by value.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -329,8 +339,13 @@ pub struct Descriptor {
     pub get_extension: Option<GetExtensionFn>,
 }
 
-// SAFETY: a descriptor is constant data; its pointers lead to other constants of the same library.
+// SAFETY: a descriptor is constant data; its pointers lead to other constants of the same library, which is
+// never unloaded.
 unsafe impl Sync for Descriptor {}
+// SAFETY: as above.
+unsafe impl Send for Descriptor {}
+// SAFETY: a parameter is constant data of a descriptor.
+unsafe impl Sync for Param {}
 
 /// Name of the extension [`FailSafe`].
 pub const EXT_FAIL_SAFE: &core::ffi::CStr = c"edgemill.fail_safe/1";
