@@ -1,1 +1,4 @@
-//! A graph in f32 on candle-core: the oracle, and what learn trains on.
+//! A graph in f32 on candle-core: the oracle that the int8 engine is held to, and the layers that `learn` trains.
+#![forbid(unsafe_code)]
+
+pub mod ops;
