@@ -13,5 +13,6 @@ pub mod poll;
 pub mod process;
 pub mod sched;
 pub mod signal;
+pub mod socket;
 
 pub use error::{Error, Result};

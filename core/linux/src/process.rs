@@ -18,3 +18,9 @@ pub fn forbid_dumps() -> Result<()> {
 pub fn forbid_huge_pages() -> Result<()> {
     prctl::set_thp_disable(true).context("prctl", || "PR_SET_THP_DISABLE".into())
 }
+
+/// The effective user id: geteuid(2).
+#[must_use]
+pub fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
