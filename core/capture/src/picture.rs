@@ -1,0 +1,81 @@
+//! The one format that a source of pictures gives, from its parameters.
+use std::fmt;
+
+use edgemill_kernels::image::PixelFormat;
+
+use crate::params::{Checked, Kind, Param};
+
+/// The words for [`FORMATS`], V4L2's own names.
+const WORDS: [&str; 3] = ["YUYV", "GREY", "RGB24"];
+const FORMATS: [(PixelFormat, [u8; 4]); 3] =
+    [(PixelFormat::Yuyv, *b"YUYV"), (PixelFormat::Grey, *b"GREY"), (PixelFormat::Rgb24, *b"RGB3")];
+
+/// The parameters `width`, `height` and `format`, the same for every source of pictures.
+pub(crate) const WIDTH: Param = Param {
+    name: "width",
+    unit: "pixels",
+    help: "Width of a frame; even where the format is YUYV.",
+    kind: Kind::Int { least: 16, most: 8192, fallback: Some(640) },
+};
+pub(crate) const HEIGHT: Param = Param {
+    name: "height",
+    unit: "pixels",
+    help: "Height of a frame.",
+    kind: Kind::Int { least: 16, most: 8192, fallback: Some(480) },
+};
+pub(crate) const FORMAT: Param = Param {
+    name: "format",
+    unit: "",
+    help: "Pixel format, by V4L2's name.",
+    kind: Kind::Choice { words: &WORDS, fallback: Some("YUYV") },
+};
+
+/// A picture's size and pixel format, rows without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub format: PixelFormat,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// YUYV shares chroma between two pixels.
+#[derive(Debug, thiserror::Error)]
+#[error("parameter `width` is {0}; a YUYV frame has an even width")]
+pub struct OddWidth(u32);
+
+impl Picture {
+    /// From parameters that have been checked one by one.
+    pub(crate) fn new(params: &Checked) -> Result<Self, OddWidth> {
+        let index = WORDS.iter().position(|word| *word == params.text("format"));
+        let (format, _) = FORMATS[index.unwrap_or_default()];
+        let (width, height) = (params.int("width"), params.int("height"));
+        match format == PixelFormat::Yuyv && width % 2 == 1 {
+            true => Err(OddWidth(width)),
+            false => Ok(Self { format, width, height }),
+        }
+    }
+
+    /// V4L2's code.
+    pub(crate) fn fourcc(&self) -> u32 {
+        let code = FORMATS.iter().find(|(format, _)| *format == self.format);
+        code.map_or(0, |(_, code)| u32::from_le_bytes(*code))
+    }
+
+    /// Bytes of a row.
+    pub(crate) fn stride(&self) -> u32 {
+        self.width * u32::try_from(self.format.pixel_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of a frame.
+    pub(crate) fn bytes(&self) -> usize {
+        self.format.frame_bytes(self.width as usize, self.height as usize)
+    }
+}
+
+impl fmt::Display for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = FORMATS.iter().position(|(format, _)| *format == self.format);
+        let Self { width, height, .. } = self;
+        write!(f, "{} {width}x{height}", WORDS[index.unwrap_or_default()])
+    }
+}

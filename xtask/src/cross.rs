@@ -1,0 +1,103 @@
+//! `cargo xtask cross`: everything that runs on a board, built for 64-bit ARM through `cross.toml`.
+//!
+//! The standard library for that target may come from rustup, which is the usual way, or from Debian's own compiler,
+//! which Cargo is then told to use.
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::run as run_command;
+use crate::host_packages::{self, Need};
+
+/// The board's target.
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_RUSTDOC: &str = "/usr/bin/rustdoc";
+/// Longer than any honest run of our tests under emulation.
+const TEST_LIMIT_S: &str = "1800";
+
+/// Builds the whole workspace but the tasks themselves, which run on the host.
+pub fn run(root: &Path) -> Result<()> {
+    build(root, &["--workspace", "--exclude", "xtask"])?;
+    eprintln!("Built for {TARGET} in {}", built(root).display());
+    Ok(())
+}
+
+/// Builds for the board's target what `selection` says in Cargo's words (`-p`, `--example`, …).
+pub fn build(root: &Path, selection: &[&str]) -> Result<()> {
+    let compiler = prepare()?;
+    run_command(with_target(Command::new(env!("CARGO")).arg("build"), root, compiler).args(selection))
+}
+
+/// Runs `cargo test` for the board's target under emulation, with further arguments of Cargo's. What hangs under
+/// emulation hangs for ever, so that the run has a limit; the build before it has none.
+pub fn cargo_test(root: &Path, args: &[&str]) -> Result<()> {
+    let compiler = prepare()?;
+    host_packages::ensure(&[Need::QemuUser, Need::Arm64Libc])?;
+    let mut build = Command::new(env!("CARGO"));
+    build.arg("test");
+    let (cargo_args, _) = split(args);
+    run_command(with_target(&mut build, root, compiler).args(cargo_args).arg("--no-run"))?;
+    let mut test = Command::new("timeout");
+    test.args(["--kill-after=10", TEST_LIMIT_S, env!("CARGO"), "test"]);
+    run_command(with_target(&mut test, root, compiler).args(args))
+}
+
+/// Where the built programs and libraries lie.
+pub fn built(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    target.join(TARGET).join("release")
+}
+
+/// Which compiler has the target's standard library.
+#[derive(Clone, Copy)]
+enum Compiler {
+    /// The one that Cargo finds by itself.
+    Own,
+    /// The one in /usr/bin.
+    Debian,
+}
+
+fn with_target<'a>(cargo: &'a mut Command, root: &Path, compiler: Compiler) -> &'a mut Command {
+    cargo.current_dir(root).args(["--release", "--locked", "--config", "cross.toml"]);
+    if let Compiler::Debian = compiler {
+        cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTDOC", DEBIAN_RUSTDOC);
+    }
+    host_packages::prepare(cargo);
+    cargo
+}
+
+/// Sets the machine up, and finds the compiler.
+fn prepare() -> Result<Compiler> {
+    host_packages::ensure(&[Need::CCompiler, Need::CrossCompiler, Need::Libclang])?;
+    if has_std("rustc") {
+        return Ok(Compiler::Own);
+    }
+    host_packages::ensure(&[Need::CrossStd]).with_context(|| {
+        format!("no compiler here has Rust's standard library for {TARGET}; `rustup target add {TARGET}` brings it")
+    })?;
+    Ok(Compiler::Debian)
+}
+
+/// Whether Debian's compiler has the target's standard library.
+pub fn debian_has_std() -> bool {
+    has_std(DEBIAN_RUSTC)
+}
+
+fn has_std(rustc: &str) -> bool {
+    let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let Ok(answer) = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()) else {
+        return false;
+    };
+    let entries = std::fs::read_dir(answer.trim()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    })
+}
+
+/// Cargo's own arguments, and those after `--` for the test programs.
+fn split<'a>(args: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
+    args.split_at(args.iter().position(|arg| *arg == "--").unwrap_or(args.len()))
+}
