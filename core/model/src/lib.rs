@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod graph;
 pub mod limits;
 pub mod manifest;
 pub mod package;
