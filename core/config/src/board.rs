@@ -68,7 +68,7 @@ pub struct Paths {
     pub plugins: PathBuf,
     /// Folder of the store.
     pub store: PathBuf,
-    /// File of the store's key; `None`: the systemd credential `store-key`.
+    /// File of the store's key; `None`: the systemd credential `store.key`.
     pub store_key: Option<PathBuf>,
     /// Public keys that signatures are checked against.
     pub trust: PathBuf,
