@@ -18,7 +18,7 @@ pub use protocol::{
 };
 pub use server::{Caller, Handler, Listener, Responder, ServerError};
 pub use status::{
-    Account, DaemonState, DaemonStatus, EdgeStatus, PipelineStatus, Quantiles, Report, SinkStatus,
+    DaemonState, DaemonStatus, EdgeStatus, PathStatus, PipelineStatus, Quantiles, Report,
     StageStatus, StartTimes, Status,
 };
 

@@ -147,7 +147,11 @@ pub(crate) fn read_request(line: &[u8]) -> Result<Request, Failure> {
         version: u32,
     }
     let bad = |message: String| Failure::new(FailureKind::BadRequest, message);
-    let unread = |error: serde_json::Error| bad(format!("the request cannot be read: {error}"));
+    let unread = |error: serde_json::Error| {
+        let told: String =
+            error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+        bad(format!("the request cannot be read: {told}"))
+    };
     let Versioned { version } = serde_json::from_slice(line).map_err(unread)?;
     if version != VERSION {
         return Err(bad(format!(

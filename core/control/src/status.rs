@@ -29,6 +29,8 @@ pub struct DaemonStatus {
     pub state: DaemonState,
     /// Whether its memory is locked.
     pub memory_locked: bool,
+    /// Its proportional set size, plugins, pools and models included, in KiB; 0 where the kernel does not tell.
+    pub pss_kib: u64,
     /// Reloads that were carried out.
     pub reloads: u64,
     /// Why the last reload was refused, if it was.
@@ -56,34 +58,16 @@ pub enum DaemonState {
 pub struct PipelineStatus {
     /// Its name.
     pub name: String,
-    /// From end to end.
-    pub account: Account,
     /// In the order of flow.
     pub stages: Vec<StageStatus>,
     /// In the order of the stages they end at.
     pub edges: Vec<EdgeStatus>,
-    /// The stages where packets end.
-    pub sinks: Vec<SinkStatus>,
+    /// From every source to every sink, where no stage between joins.
+    pub paths: Vec<PathStatus>,
 }
 
-/// What became of packets, each counted where it happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Account {
-    /// Emitted by stages without inputs.
-    pub sent: u64,
-    /// Taken in by sinks without fault.
-    pub delivered: u64,
-    /// Ended by design at a stage that is no sink: no emit followed.
-    pub consumed: u64,
-    /// Lost, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// Waiting on edges.
-    pub queued: u64,
-}
-
-/// One stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One stage. received = passed + bypassed + consumed + delivered + faulted + no_buffer + in_call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageStatus {
     /// Its name.
@@ -95,30 +79,43 @@ pub struct StageStatus {
     /// Why, where it is not running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The cores it may run on, as the kernel says.
+    /// The cores it may run on, as the kernel says; empty before its thread runs.
     pub cpus: Vec<usize>,
-    /// Its SCHED_FIFO priority, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<u8>,
-    /// Packets taken in, or for a stage without inputs, its turns that emitted.
+    /// Inputs that it was called with.
     pub received: u64,
-    /// Of these, those followed by an emit.
+    /// Inputs of calls that emitted.
     pub passed: u64,
-    /// Of these, those followed by none, by design.
+    /// Inputs handed on unchanged while the stage was out of order.
+    pub bypassed: u64,
+    /// Inputs of calls that emitted nothing, by design.
     pub consumed: u64,
-    /// Of these, those whose call failed.
+    /// Inputs that ended here well, of a stage without outputs.
+    pub delivered: u64,
+    /// Inputs of calls that failed or hung.
     pub faulted: u64,
-    /// Of these, those lost for want of a free buffer.
+    /// Inputs lost for want of a free buffer.
     pub no_buffer: u64,
-    /// Packets given out, over all ports.
+    /// Inputs of the call that is going on.
+    pub in_call: u64,
+    /// Packets given out, over all ports; the copies of a tee count as one.
     pub emitted: u64,
+    /// Samples of the world that a source lost before it could emit them.
+    pub skipped: u64,
+    /// Buffers asked for and not had.
+    pub refusals: u64,
+    /// Calls that failed.
+    pub faults: u64,
+    /// Calls that never came back.
+    pub hangs: u64,
     /// New instances after a fault or a hang.
     pub restarts: u64,
-    /// Instances that were abandoned.
-    pub hangs: u64,
-    /// Time inside its code for one call.
+    /// Time of one call.
     pub call: Quantiles,
+    /// From capture to the end of its call, of a stage without outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Quantiles>,
     /// What it measures of itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
 }
 
@@ -144,14 +141,24 @@ pub struct EdgeStatus {
     pub queued: u64,
 }
 
-/// A stage where packets end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// From one source to one sink. sent = delivered + consumed + Σ dropped + queued, where one packet becomes one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SinkStatus {
-    /// Its name.
-    pub stage: String,
-    /// From capture until its call came back.
-    pub latency: Quantiles,
+pub struct PathStatus {
+    /// The stage it begins at.
+    pub source: String,
+    /// The stage it ends at.
+    pub sink: String,
+    /// Put on this path by the source.
+    pub sent: u64,
+    /// Taken by the sink.
+    pub delivered: u64,
+    /// Taken by a stage between that made nothing of it, by design.
+    pub consumed: u64,
+    /// Lost, by reason: `overflow`, `stale`, `restart`, `unmatched`, `stopped`, `fault`, `no_buffer`.
+    pub dropped: BTreeMap<String, u64>,
+    /// Waiting on edges or in a call.
+    pub queued: u64,
 }
 
 /// Of a histogram of times, in microseconds.
