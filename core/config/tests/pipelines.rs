@@ -1,5 +1,5 @@
 //! Pipelines as text: what is read, and what each fault is told as.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Client and listener over a real socket.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
