@@ -1,4 +1,8 @@
 //! A graph in f32 on candle-core: the oracle that the int8 engine is held to, and the layers that `learn` trains.
 #![forbid(unsafe_code)]
 
+mod constant;
 pub mod ops;
+mod run;
+
+pub use run::{Reference, ReferenceError};

@@ -1,6 +1,7 @@
 //! The way back of each layer against finite differences, and the way forward against plain loops.
 use candle_core::{Device, Result, Tensor, Var};
-use edgemill_reference::ops::{Window, conv2d, dense, max_pool2d};
+use edgemill_model::graph::{Clamp, Window};
+use edgemill_reference::ops::{average_pool2d, conv2d, dense, max_pool2d};
 
 /// Values in -1..1, all over the place, so that no pool has equals and hardly a step crosses a ReLU's corner.
 fn values(count: usize, seed: u32) -> Vec<f32> {
@@ -53,35 +54,35 @@ fn check(name: &str, variables: &[Var], layer: impl Fn(&[Var]) -> Result<Tensor>
 
 #[test]
 fn gradients_are_those_of_finite_differences() -> Result<()> {
-    let plain = Window::valid([3, 3]);
+    let plain = Window::valid(3, 1);
     let cases = [
-        ("plain", plain),
-        ("padded and strided", Window { stride: [2, 1], padding: [1, 0, 1, 2], ..plain }),
-        ("dilated", Window { dilation: [1, 2], padding: [0, 2, 0, 2], ..plain }),
-        ("wide", Window::valid([1, 4])),
+        ("plain", plain, [1, 1]),
+        ("strided", Window { stride: [2, 1], rows: [1, 1], columns: [0, 2], ..plain }, [1, 1]),
+        ("dilated", Window { columns: [2, 2], ..plain }, [1, 2]),
+        ("wide", Window { kernel: [1, 4], ..plain }, [1, 1]),
     ];
-    for (name, window) in cases {
-        let [height, width] = window.kernel;
+    for (name, window, dilation) in cases {
+        let [height, width] = window.kernel.map(|side| side as usize);
         let variables = [var(&[2, 5, 6, 3], 1), var(&[4, height, width, 3], 2), var(&[4], 3)];
-        for relu in [false, true] {
-            check(name, &variables, |v| conv2d(&v[0], &v[1], &v[2], window, relu))?;
+        for clamp in [Clamp::NONE, Clamp::RELU, Clamp { low: -1.0, high: 0.5 }] {
+            check(name, &variables, |v| conv2d(&v[0], &v[1], &v[2], &window, dilation, clamp))?;
         }
-        check(name, &variables[..1], |v| max_pool2d(&v[0], window))?;
+        check(name, &variables[..1], |v| max_pool2d(&v[0], &window))?;
+        check(name, &variables[..1], |v| average_pool2d(&v[0], &window))?;
     }
     let variables = [var(&[3, 10], 1), var(&[4, 10], 2), var(&[4], 3)];
-    check("dense", &variables, |v| dense(&v[0], &v[1], &v[2], true))
+    check("dense", &variables, |v| dense(&v[0], &v[1], &v[2], Clamp::RELU))
 }
 
 #[test]
 fn a_batch_longer_than_a_block_is_the_same_as_picture_by_picture() -> Result<()> {
     let (pictures, weights, bias) =
         (var(&[5, 40, 40, 16], 1), var(&[8, 3, 3, 16], 2), var(&[8], 3));
-    let window = Window { padding: [1; 4], ..Window::valid([3, 3]) };
-    let whole = conv2d(&pictures, &weights, &bias, window, true)?;
+    let layer = |x: &Tensor| conv2d(x, &weights, &bias, &Window::same(3), [1, 1], Clamp::RELU);
+    let whole = layer(&pictures)?;
     let gradient = loss(&whole)?.backward()?.get(&weights).expect("used").clone();
-    let singly: Vec<Tensor> = (0..5)
-        .map(|i| conv2d(&pictures.narrow(0, i, 1)?, &weights, &bias, window, true))
-        .collect::<Result<_>>()?;
+    let singly: Vec<Tensor> =
+        (0..5).map(|i| layer(&pictures.narrow(0, i, 1)?)).collect::<Result<_>>()?;
     let singly = Tensor::cat(&singly, 0)?;
     let other = loss(&singly)?.backward()?.get(&weights).expect("used").clone();
     let far = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>();
@@ -93,7 +94,7 @@ fn a_batch_longer_than_a_block_is_the_same_as_picture_by_picture() -> Result<()>
 #[test]
 fn equals_in_a_pool_share_nothing() -> Result<()> {
     let input = Var::ones((1, 2, 2, 1), candle_core::DType::F32, &Device::Cpu)?;
-    let gradients = max_pool2d(&input, Window::tiled([2, 2]))?.sum_all()?.backward()?;
+    let gradients = max_pool2d(&input, &Window::valid(2, 2))?.sum_all()?.backward()?;
     let gradient = gradients.get(&input).expect("used").flatten_all()?.to_vec1::<f32>()?;
     assert_eq!(gradient, [1.0, 0.0, 0.0, 0.0]);
     Ok(())
@@ -101,13 +102,14 @@ fn equals_in_a_pool_share_nothing() -> Result<()> {
 
 #[test]
 fn shapes_that_do_not_belong_together_are_errors() {
-    let window = Window::valid([3, 3]);
     let (picture, bias) = (var(&[1, 5, 5, 3], 1), var(&[4], 3));
+    let conv =
+        |x: &Tensor, w: &Tensor| conv2d(x, w, &bias, &Window::valid(3, 1), [1, 1], Clamp::NONE);
     let refused = [
-        ("too few channels", conv2d(&picture, &var(&[4, 3, 3, 2], 2), &bias, window, false)),
-        ("another rank", conv2d(&var(&[5, 5, 3], 1), &var(&[4, 3, 3, 3], 2), &bias, window, false)),
-        ("too small", max_pool2d(&picture, Window::valid([6, 1]))),
-        ("dense", dense(&var(&[2, 9], 1), &var(&[4, 10], 2), &bias, false)),
+        ("too few channels", conv(&picture, &var(&[4, 3, 3, 2], 2))),
+        ("another rank", conv(&var(&[5, 5, 3], 1), &var(&[4, 3, 3, 3], 2))),
+        ("too small", max_pool2d(&picture, &Window::valid(6, 1))),
+        ("dense", dense(&var(&[2, 9], 1), &var(&[4, 10], 2), &bias, Clamp::NONE)),
     ];
     for (name, answer) in refused {
         assert!(answer.is_err(), "{name}");

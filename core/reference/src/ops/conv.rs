@@ -1,14 +1,16 @@
-//! Convolution as a matrix product: (windows × depth) · (depth × filters), with the bias and ReLU done in place.
+//! Convolution as a matrix product: (windows × depth) · (depth × filters), with the bias and the clamp done in place.
 //!
 //! It goes through the batch a few pictures at a time, so that the columns stay in the cache and are never handed back to
 //! the kernel between steps; for the article's network that halves a training step.
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-use super::{Sweep, Window, slice, with_elements};
+use edgemill_model::graph::{Clamp, Window};
+
+use super::{Sweep, slice, with_elements};
 
 /// `input` (batch × height × width × channel) under `window` with `weights` (filter × height × width × channel) and
-/// `bias` (filter); negative results become 0 where `relu`. The gradient goes to all three.
+/// `bias` (filter), held between the bounds of `clamp`. The gradient goes to all three.
 ///
 /// # Errors
 /// Shapes that do not belong together.
@@ -16,24 +18,26 @@ pub fn conv2d(
     input: &Tensor,
     weights: &Tensor,
     bias: &Tensor,
-    window: Window,
-    relu: bool,
+    window: &Window,
+    dilation: [u32; 2],
+    clamp: Clamp,
 ) -> Result<Tensor> {
     let (input, weights) = (input.contiguous()?, weights.contiguous()?);
-    let sweep = Sweep::new(window, input.dims())?;
+    let sweep = Sweep::new(window, dilation, input.dims())?;
     let filters = bias.elem_count();
     weights.reshape((filters, sweep.depth()))?;
-    input.apply_op3(&weights, &bias.contiguous()?, Conv2d { sweep, filters, relu })
+    input.apply_op3(&weights, &bias.contiguous()?, Conv2d { sweep, filters, clamp })
 }
 
-/// `input` (batch × values) by `weights` (unit × values) and `bias` (unit): the convolution of a picture of one pixel.
+/// `input` (batch × values) by `weights` (unit × values) and `bias` (unit), held between the bounds of `clamp`: the
+/// convolution of a picture of one pixel.
 ///
 /// # Errors
 /// Shapes that do not belong together.
-pub fn dense(input: &Tensor, weights: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
+pub fn dense(input: &Tensor, weights: &Tensor, bias: &Tensor, clamp: Clamp) -> Result<Tensor> {
     let (batch, values) = input.dims2()?;
     let pixel = input.reshape((batch, 1, 1, values))?;
-    conv2d(&pixel, weights, bias, Window::valid([1, 1]), relu)?.reshape((batch, ()))
+    conv2d(&pixel, weights, bias, &Window::valid(1, 1), [1, 1], clamp)?.reshape((batch, ()))
 }
 
 /// Elements of the columns made at a time: half a megabyte, within the second-level cache.
@@ -42,7 +46,7 @@ const COLUMNS: usize = 1 << 17;
 struct Conv2d {
     sweep: Sweep,
     filters: usize,
-    relu: bool,
+    clamp: Clamp,
 }
 
 /// What the way back gives to each argument.
@@ -84,10 +88,10 @@ impl Conv2d {
     }
 
     fn finish(&self, output: &mut [f32], bias: &[f32]) {
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let Clamp { low, high } = self.clamp;
         for window in output.chunks_exact_mut(self.filters) {
             for (value, bias) in window.iter_mut().zip(bias) {
-                *value = (*value + bias).max(floor);
+                *value = (*value + bias).max(low).min(high);
             }
         }
     }
@@ -133,13 +137,14 @@ impl Conv2d {
         Ok(to)
     }
 
-    /// The gradient before ReLU; its sum over all windows is added to the bias's.
+    /// The gradient before the clamp; its sum over all windows is added to the bias's.
     fn unfinish(&self, output: &[f32], gradient: &[f32], to_bias: &mut [f32]) -> Vec<f32> {
+        let Clamp { low, high } = self.clamp;
         let mut before = gradient.to_vec();
         let rows = before.chunks_exact_mut(self.filters).zip(output.chunks_exact(self.filters));
         for (gradients, outputs) in rows {
             for ((gradient, output), sum) in gradients.iter_mut().zip(outputs).zip(&mut *to_bias) {
-                *gradient = if self.relu && *output <= 0.0 { 0.0 } else { *gradient };
+                *gradient = if *output > low && *output < high { *gradient } else { 0.0 };
                 *sum += *gradient;
             }
         }

@@ -5,9 +5,8 @@ mod pool;
 mod window;
 
 pub use conv::{conv2d, dense};
-pub use pool::max_pool2d;
-pub(crate) use window::Sweep;
-pub use window::Window;
+pub use pool::{average_pool2d, max_pool2d};
+use window::Sweep;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 

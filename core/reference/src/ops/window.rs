@@ -1,41 +1,15 @@
 //! The sliding window that convolution and pooling share, over pictures laid out as batch, height, width, channel.
 use candle_core::{Result, bail};
+use edgemill_model::graph::Window;
 
-/// Where a window goes. Pairs are (vertical, horizontal).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Size in taps, each at least 1.
-    pub kernel: [usize; 2],
-    /// Step from one output to the next in input pixels, each at least 1.
-    pub stride: [usize; 2],
-    /// Distance of neighbouring taps in input pixels, each at least 1.
-    pub dilation: [usize; 2],
-    /// Pixels of nothing added at top, left, bottom and right.
-    pub padding: [usize; 4],
-}
-
-impl Window {
-    /// Stride 1, no dilation, no padding.
-    #[must_use]
-    pub const fn valid(kernel: [usize; 2]) -> Self {
-        Self { kernel, stride: [1, 1], dilation: [1, 1], padding: [0; 4] }
-    }
-
-    /// Neighbouring windows touch and do not overlap: what pooling does.
-    #[must_use]
-    pub const fn tiled(kernel: [usize; 2]) -> Self {
-        Self { stride: kernel, ..Self::valid(kernel) }
-    }
-
-    pub(crate) const fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-}
-
-/// A window over pictures of a known size.
+/// A window over pictures of a known size. Pairs are vertical, horizontal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep {
-    pub window: Window,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Rows of nothing above, columns of nothing to the left.
+    border: [usize; 2],
     pub batch: usize,
     pub input: [usize; 2],
     pub channels: usize,
@@ -43,22 +17,25 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub fn new(window: Window, dims: &[usize]) -> Result<Self> {
+    pub fn new(window: &Window, dilation: [u32; 2], dims: &[usize]) -> Result<Self> {
         let &[batch, height, width, channels] = dims else {
             bail!("a window needs a batch × height × width × channel tensor, not {dims:?}");
         };
-        let [top, left, bottom, right] = window.padding;
+        let [kernel, stride, dilation, rows, columns] =
+            [window.kernel, window.stride, dilation, window.rows, window.columns]
+                .map(|pair| pair.map(|n| n as usize));
         let input = [height, width];
-        let padded = [height + top + bottom, width + left + right];
         let mut output = [0; 2];
-        for axis in 0..2 {
-            let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
-            if reach > padded[axis] {
-                bail!("a window of {reach} pixels does not fit into {} pixels", padded[axis]);
+        for (axis, added) in [rows, columns].into_iter().enumerate() {
+            let covered = (kernel[axis] - 1) * dilation[axis] + 1;
+            let size = input[axis] + added[0] + added[1];
+            if covered > size {
+                bail!("a window of {covered} pixels does not fit into {size} pixels");
             }
-            output[axis] = (padded[axis] - reach) / window.stride[axis] + 1;
+            output[axis] = (size - covered) / stride[axis] + 1;
         }
-        Ok(Self { window, batch, input, channels, output })
+        let border = [rows[0], columns[0]];
+        Ok(Self { kernel, stride, dilation, border, batch, input, channels, output })
     }
 
     /// Windows in the whole batch.
@@ -68,7 +45,7 @@ impl Sweep {
 
     /// Values under one window.
     pub const fn depth(&self) -> usize {
-        self.window.taps() * self.channels
+        self.kernel[0] * self.kernel[1] * self.channels
     }
 
     pub const fn input_len(&self) -> usize {
@@ -79,23 +56,23 @@ impl Sweep {
     /// are neighbours too and lie within the picture. `pixel` counts through the whole batch.
     pub fn for_each_run(&self, mut run: impl FnMut(usize, usize, usize, usize)) {
         let [height, width] = self.input;
-        let [top, left, ..] = self.window.padding;
-        let stretch = if self.window.dilation[1] == 1 { self.window.kernel[1] } else { 1 };
+        let [top, left] = self.border;
+        let stretch = if self.dilation[1] == 1 { self.kernel[1] } else { 1 };
         for window in 0..self.windows() {
             let (x, rest) = (window % self.output[1], window / self.output[1]);
             let (y, picture) = (rest % self.output[0], rest / self.output[0]);
-            for ky in 0..self.window.kernel[0] {
-                let row = y * self.window.stride[0] + ky * self.window.dilation[0];
+            for ky in 0..self.kernel[0] {
+                let row = y * self.stride[0] + ky * self.dilation[0];
                 if row < top || row - top >= height {
                     continue;
                 }
                 let line = (picture * height + row - top) * width;
-                for kx in (0..self.window.kernel[1]).step_by(stretch) {
-                    let column = x * self.window.stride[1] + kx * self.window.dilation[1];
+                for kx in (0..self.kernel[1]).step_by(stretch) {
+                    let column = x * self.stride[1] + kx * self.dilation[1];
                     let first = left.saturating_sub(column);
                     let last = stretch.min((width + left).saturating_sub(column));
                     if first < last {
-                        let tap = ky * self.window.kernel[1] + kx + first;
+                        let tap = ky * self.kernel[1] + kx + first;
                         run(window, tap, line + column + first - left, last - first);
                     }
                 }
