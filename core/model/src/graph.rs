@@ -56,7 +56,7 @@ pub enum Source<'a> {
 /// The elements of a constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant<'a> {
-    scales: Vec<f32>,
+    scales: Cow<'a, [u8]>,
     data: Cow<'a, [u8]>,
 }
 
@@ -315,28 +315,25 @@ impl<'a> Constant<'a> {
     /// Real numbers.
     #[must_use]
     pub fn f32(elements: &[f32]) -> Self {
-        let data: Vec<u8> = elements.iter().flat_map(|e| e.to_le_bytes()).collect();
-        Self { scales: Vec::new(), data: data.into() }
+        Self { scales: Cow::default(), data: bytes_of(elements, |e| e.to_le_bytes()) }
     }
 
     /// Symmetric int8: real = scale of the element's outermost index × element.
     #[must_use]
     pub fn i8(elements: &[i8], scales: &[f32]) -> Self {
-        let data: Vec<u8> = elements.iter().map(|e| e.to_le_bytes()[0]).collect();
-        Self { scales: scales.to_vec(), data: data.into() }
+        let data = bytes_of(elements, |e| e.to_le_bytes());
+        Self { scales: bytes_of(scales, |s| s.to_le_bytes()), data }
     }
 
     /// Biases of an int8 node: real = scale of its input × scale of its weights × element.
     #[must_use]
     pub fn i32(elements: &[i32]) -> Self {
-        let data: Vec<u8> = elements.iter().flat_map(|e| e.to_le_bytes()).collect();
-        Self { scales: Vec::new(), data: data.into() }
+        Self { scales: Cow::default(), data: bytes_of(elements, |e| e.to_le_bytes()) }
     }
 
-    /// Scale for each index of the outermost axis; empty unless the elements are int8.
-    #[must_use]
-    pub fn scales(&self) -> &[f32] {
-        &self.scales
+    /// Scale for each index of the outermost axis; none unless the elements are int8.
+    pub fn scales(&self) -> impl ExactSizeIterator<Item = f32> {
+        self.scales.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))
     }
 
     /// Elements, little-endian and row-major.
@@ -379,11 +376,19 @@ impl<'a> Constant<'a> {
         if spec.dtype != DType::I8 || spec.quantization.is_some() {
             return Err("scales for each channel are for int8 without another rule".into());
         }
-        if Some(&self.scales.len()) != spec.shape.first().map(|&d| d as usize).as_ref() {
-            return Err(format!("{} scales, one for each outermost index", self.scales.len()));
+        let (given, needed) = (self.scales().len(), spec.shape.first().copied().unwrap_or(1));
+        if given != needed as usize {
+            return Err(format!("{given} scales where the outermost axis needs {needed}"));
         }
-        self.scales.iter().try_for_each(|&s| check_scale(s))
+        self.scales().try_for_each(check_scale)
     }
+}
+
+fn bytes_of<'a, T: Copy, const N: usize>(
+    elements: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> Cow<'a, [u8]> {
+    elements.iter().flat_map(|&e| bytes(e)).collect::<Vec<u8>>().into()
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -38,12 +38,12 @@ fn elements(spec: &TensorSpec, constant: &Constant<'_>) -> Vec<f32> {
         DType::F32 => constant.f32s().collect(),
         DType::I32 => constant.i32s().map(|e| e as f32).collect(),
         DType::U8 => constant.data().iter().map(|&e| affine(i32::from(e))).collect(),
-        DType::I8 if constant.scales().is_empty() => {
+        DType::I8 if constant.scales().len() == 0 => {
             constant.i8s().map(|e| affine(i32::from(e))).collect()
         }
         DType::I8 => {
             let per_scale = spec.elements() / constant.scales().len();
-            let scales = constant.scales().iter().flat_map(|&s| std::iter::repeat_n(s, per_scale));
+            let scales = constant.scales().flat_map(|s| std::iter::repeat_n(s, per_scale));
             constant.i8s().zip(scales).map(|(e, scale)| scale * f32::from(e)).collect()
         }
     }

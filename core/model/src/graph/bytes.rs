@@ -1,6 +1,4 @@
 //! A graph as bytes, and back: `docs/graph-format.md`. Every graph has exactly one form.
-use std::borrow::Cow;
-
 use super::op::{Clamp, Op, Window};
 use super::{
     Constant, DType, Element, Graph, GraphError, MAX_NAME, Quantization, Source, TensorSpec, Value,
@@ -169,15 +167,11 @@ impl<'a> Reader<'a> {
 
     fn constant(&mut self, spec: &TensorSpec) -> Result<Constant<'a>, GraphError> {
         let scales = match self.u8()? {
-            0 => Vec::new(),
-            1 => {
-                let count = spec.shape.first().map_or(0, |&d| d as usize);
-                let bytes = self.take(count * 4)?;
-                bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
-            }
+            0 => &[],
+            1 => self.take(4 * spec.shape.first().map_or(0, |&d| d as usize))?,
             other => return Err(self.refusal(format!("a flag of {other}"))),
         };
-        Ok(Constant { scales, data: Cow::Borrowed(self.take(spec.bytes())?) })
+        Ok(Constant { scales: scales.into(), data: self.take(spec.bytes())?.into() })
     }
 
     fn op(&mut self) -> Result<Op, GraphError> {
@@ -279,7 +273,7 @@ impl Writer {
             Source::Constant(constant) => {
                 self.shape(&spec.shape);
                 self.0.push(u8::from(!constant.scales.is_empty()));
-                constant.scales.iter().for_each(|&s| self.f32(s));
+                self.0.extend_from_slice(&constant.scales);
                 self.0.extend_from_slice(&constant.data);
             }
             Source::Node(node) => {

@@ -105,7 +105,7 @@ impl Graph<'_> {
 
     fn check_weights(&self, id: ValueId, node: Kind) -> Result<(), String> {
         let (spec, constant) = self.constant_of(id, "weights")?;
-        let scaled = !constant.scales().is_empty();
+        let scaled = constant.scales().len() > 0;
         match (node, spec.dtype) {
             (Kind::F32, DType::F32) => Ok(()),
             (Kind::I8, DType::I8) if scaled => Ok(()),
