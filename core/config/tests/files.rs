@@ -135,9 +135,12 @@ fn no_pipelines_is_a_configuration_too() {
     assert_eq!((config.pipelines.len(), config.board.name.value.as_str()), (0, "box"));
 }
 
+/// The fault, the files there are, and what is said.
+type Case<'a> = (&'a str, &'a [(&'a str, String)], &'a str);
+
 #[test]
 fn faults_between_files_name_both() {
-    let cases: [(&str, &[(&str, String)], &str); 8] = [
+    let cases: [Case; 8] = [
         (
             "no board",
             &[("pipelines/p.toml", pipeline("p", ""))],
