@@ -142,7 +142,7 @@ pub struct Format {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct FormatRange {
     pub least: Format,
     pub most: Format,
