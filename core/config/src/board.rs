@@ -190,5 +190,5 @@ fn check_path(path: &Located<String>, source: &Source<'_>) -> Result<PathBuf, Co
         let message = "a path has 1 to 4096 bytes and no NUL character".to_owned();
         return Err(Fault::Syntax(message).at(path.at.clone()));
     }
-    Ok(source.file.parent().unwrap_or(Path::new("")).join(&path.value))
+    Ok(source.folder().join(&path.value))
 }

@@ -41,7 +41,8 @@ pub struct Stage {
     pub name: Located<String>,
     /// What it does.
     pub work: Work,
-    /// By name; what they mean is the plugin's or the source's business.
+    /// By name; what they mean is the plugin's or the source's business, but a relative text of the name `path` is
+    /// taken from the folder of the file that it stands in.
     pub params: BTreeMap<String, Param>,
     /// None for a source.
     pub inputs: Vec<Input>,
@@ -162,6 +163,8 @@ const FAILURES: [(&str, OnFailure); 3] =
     [("restart", OnFailure::Restart), ("bypass", OnFailure::Bypass), ("halt", OnFailure::Halt)];
 const STOPS: [(&str, Stop); 2] = [("drain", Stop::Drain), ("drop", Stop::Drop)];
 
+/// A text parameter of this name is taken from the folder of the file that it stands in.
+const PATH: &str = "path";
 /// Enough to ride over a scheduling delay, little enough that a queue adds few frames of age.
 const DEFAULT_CAPACITY: u32 = 4;
 /// Longer than any stage of a live pipeline should take, shorter than a person waits.
@@ -402,8 +405,8 @@ fn check_params(
     let mut params = BTreeMap::new();
     for (key, value) in raw {
         let key = found.note(name("parameter", source.locate(key)))?;
-        let value = source.locate(value);
-        if let Value::Text(text) = &value.value {
+        let mut value = source.locate(value);
+        if let Value::Text(text) = &mut value.value {
             found.note(few("bytes in a text", text.len(), limits::TEXT_BYTES, || {
                 value.at.clone()
             }))?;
@@ -413,6 +416,9 @@ fn check_params(
                 found.push(
                     Fault::Syntax(format!("{}: {problem}", shown(&key))).at(value.at.clone()),
                 );
+            }
+            if key.value == PATH {
+                *text = source.folder().join(&text).to_string_lossy().into_owned();
             }
         }
         params.insert(key.value, value);

@@ -86,6 +86,11 @@ impl<'a> Source<'a> {
         Place::whole(self.file.clone())
     }
 
+    /// What relative paths in the file are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     pub(crate) fn locate<T>(&self, value: Spanned<T>) -> Located<T> {
         let at = self.place(value.span());
         Located { value: value.into_inner(), at }

@@ -140,7 +140,7 @@ type Case<'a> = (&'a str, &'a [(&'a str, String)], &'a str);
 
 #[test]
 fn faults_between_files_name_both() {
-    let cases: [Case; 8] = [
+    let cases: [Case<'_>; 8] = [
         (
             "no board",
             &[("pipelines/p.toml", pipeline("p", ""))],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use edgemill_config::{Errors, ModelUse, OnFailure, Overflow, Pipeline, Stop, Value, Work};
 
 fn parse(text: &str) -> Result<Pipeline, Errors> {
-    Pipeline::parse(text, Path::new("p.toml"))
+    Pipeline::parse(text, Path::new("pipelines/p.toml"))
 }
 
 const WHOLE: &str = r#"
@@ -50,11 +50,11 @@ fn every_key_is_read_and_stages_are_put_in_order() {
 
     let camera = pipeline.stage("camera").unwrap();
     assert!(matches!(&camera.work, Work::Source(kind) if kind.value == "replay"));
-    assert_eq!(camera.params["path"].value, Value::Text("frames".into()));
+    assert_eq!(camera.params["path"].value, Value::Text("pipelines/frames".into()));
     assert_eq!(camera.params["width"].value, Value::Int(640));
     assert_eq!(camera.params["rate_hz"].value, Value::Float(0.5));
     assert_eq!(camera.params["loop"].value, Value::Bool(true));
-    assert_eq!(camera.params["width"].at.to_string(), "p.toml:17:37");
+    assert_eq!(camera.params["width"].at.to_string(), "pipelines/p.toml:17:37");
     assert_eq!(camera.cpus.iter().map(|cpu| cpu.value).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(camera.priority.as_ref().unwrap().value, 10);
     assert_eq!(camera.deadline.as_ref().unwrap().value, Duration::from_millis(40));
@@ -92,63 +92,78 @@ fn each_fault_names_its_place_and_the_next_step() {
     const SOURCE: &str = "source = \"pattern\"";
     const SINK: &str = "plugin = \"x\"\ninput = \"a\"";
     let cases = [
-        ("malformed", "name = \"p".to_owned(), "p.toml:1:10: ", "correct this line"),
-        ("no name", "[[stage]]\nname = \"a\"".into(), "p.toml:1:1: ", "missing field `name`"),
+        ("malformed", "name = \"p".to_owned(), "pipelines/p.toml:1:10: ", "correct this line"),
+        (
+            "no name",
+            "[[stage]]\nname = \"a\"".into(),
+            "pipelines/p.toml:1:1: ",
+            "missing field `name`",
+        ),
         (
             "unknown key",
             two(SOURCE, "plugin = \"x\"\ninptu = \"a\""),
-            "p.toml:8:1: ",
+            "pipelines/p.toml:8:1: ",
             "unknown key `inptu`; did you mean `input`?; the keys here are name, source,",
         ),
         (
             "unknown key of the file",
             "nmae = \"p\"".into(),
-            "p.toml:1:1: ",
+            "pipelines/p.toml:1:1: ",
             "unknown key `nmae`; did you mean `name`?",
         ),
         (
             "unknown key of an input",
             two(SOURCE, "plugin = \"x\"\ninput = { from = \"a\", overfow = \"block\" }"),
-            "p.toml:8:23: ",
+            "pipelines/p.toml:8:23: ",
             "did you mean `overflow`?",
         ),
         (
             "input of no type",
             two(SOURCE, "plugin = \"x\"\ninput = 3"),
-            "p.toml:8:9: ",
+            "pipelines/p.toml:8:9: ",
             "expected \"stage\", \"stage.port\" or",
         ),
         (
             "parameter of no type",
             two("source = \"pattern\"\nparams = { x = [1] }", SINK),
-            "p.toml:5:16: ",
+            "pipelines/p.toml:5:16: ",
             "expected true, false, a whole number, a number or a string",
         ),
-        ("empty", "name = \"p\"".into(), "p.toml: ", "add a [[stage]]"),
-        ("bad name", "name = \"a b\"".into(), "p.toml:1:8: ", "pipeline `a b` is not a name"),
+        ("empty", "name = \"p\"".into(), "pipelines/p.toml: ", "add a [[stage]]"),
+        (
+            "bad name",
+            "name = \"a b\"".into(),
+            "pipelines/p.toml:1:8: ",
+            "pipeline `a b` is not a name",
+        ),
         (
             "control character",
             "name = \"a\\u001b[2J\"".into(),
-            "p.toml:1:8: ",
+            "pipelines/p.toml:1:8: ",
             "pipeline `a\\u{1b}[2J` is not a name",
         ),
-        ("long name", format!("name = \"{}\"", "x".repeat(9999)), "p.toml:1:8: ", "is not a name"),
+        (
+            "long name",
+            format!("name = \"{}\"", "x".repeat(9999)),
+            "pipelines/p.toml:1:8: ",
+            "is not a name",
+        ),
         (
             "duplicate stage",
             two(SOURCE, "plugin = \"x\"\ninput = \"a\"\n[[stage]]\nname = \"a\"\nplugin = \"y\""),
-            "p.toml:10:8: ",
-            "stage `a` is here a second time (first at p.toml:3:8)",
+            "pipelines/p.toml:10:8: ",
+            "stage `a` is here a second time (first at pipelines/p.toml:3:8)",
         ),
         (
             "unknown input",
             two(SOURCE, "plugin = \"x\"\ninput = \"aa.out\""),
-            "p.toml:8:9: ",
+            "pipelines/p.toml:8:9: ",
             "stage `b` takes its input from `aa`, and no stage has that name; did you mean `a`?; the stages are a, b",
         ),
         (
             "self loop",
             two(SOURCE, "plugin = \"x\"\ninputs = { l = \"a\", r = \"b\" }"),
-            "p.toml:6:8: ",
+            "pipelines/p.toml:6:8: ",
             "the stages go in a circle: b → b",
         ),
         (
@@ -158,56 +173,61 @@ fn each_fault_names_its_place_and_the_next_step() {
              [[stage]]\nname = \"b\"\nplugin = \"x\"\ninput = \"a\"\n\
              [[stage]]\nname = \"c\"\nplugin = \"x\"\ninput = \"b\"\n"
                 .into(),
-            "p.toml:",
+            "pipelines/p.toml:",
             "the stages go in a circle: b → c → a → b",
         ),
         (
             "unused source",
             "name = \"p\"\n[[stage]]\nname = \"a\"\nsource = \"pattern\"".into(),
-            "p.toml:4:10: ",
+            "pipelines/p.toml:4:10: ",
             "nothing takes the output of source `a`",
         ),
-        ("no work", two("", SINK), "p.toml:3:8: ", "stage `a` has neither source nor plugin"),
+        (
+            "no work",
+            two("", SINK),
+            "pipelines/p.toml:3:8: ",
+            "stage `a` has neither source nor plugin",
+        ),
         (
             "two works",
             two("source = \"pattern\"\nplugin = \"x\"", SINK),
-            "p.toml:3:8: ",
+            "pipelines/p.toml:3:8: ",
             "both source and plugin",
         ),
         (
             "source with input",
             two(SOURCE, "source = \"pattern\"\ninput = \"a\""),
-            "p.toml:6:8: ",
+            "pipelines/p.toml:6:8: ",
             "is a source and has an input",
         ),
         (
             "source with model",
             two("source = \"pattern\"\nmodel = \"m\"", SINK),
-            "p.toml:3:8: ",
+            "pipelines/p.toml:3:8: ",
             "is a source and names a model",
         ),
         (
             "contract and model",
             two(SOURCE, &format!("{SINK}\ncontract = \"m\"\nmodel = \"m\"")),
-            "p.toml:6:8: ",
+            "pipelines/p.toml:6:8: ",
             "both contract and model",
         ),
         (
             "input and inputs",
             two(SOURCE, &format!("{SINK}\ninputs = {{ l = \"a\" }}")),
-            "p.toml:6:8: ",
+            "pipelines/p.toml:6:8: ",
             "both input and inputs",
         ),
         (
             "deadline off a source",
             two(SOURCE, &format!("{SINK}\ndeadline-ms = 5")),
-            "p.toml:9:15: ",
+            "pipelines/p.toml:9:15: ",
             "move it to the source",
         ),
         (
             "unknown word",
             two(SOURCE, &format!("{SINK}\non-failure = \"restrat\"")),
-            "p.toml:9:14: ",
+            "pipelines/p.toml:9:14: ",
             "on-failure is `restrat`; did you mean `restart`?; it may be restart, bypass, halt",
         ),
         (
@@ -216,26 +236,31 @@ fn each_fault_names_its_place_and_the_next_step() {
                 SOURCE,
                 "plugin = \"x\"\ninput = { from = \"a\", overflow = \"latest\", capacity = 2 }",
             ),
-            "p.toml:8:55: ",
+            "pipelines/p.toml:8:55: ",
             "capacity is 2; it must be from 1 to 1",
         ),
         (
             "priority out of range",
             two("source = \"pattern\"\npriority = 100", SINK),
-            "p.toml:5:12: ",
+            "pipelines/p.toml:5:12: ",
             "priority is 100; it must be from 1 to 99",
         ),
         (
             "negative time",
             two(SOURCE, &format!("{SINK}\nhang-ms = -1")),
-            "p.toml:9:11: ",
+            "pipelines/p.toml:9:11: ",
             "invalid value: integer `-1`",
         ),
-        ("no time", two(SOURCE, &format!("{SINK}\nhang-ms = 0")), "p.toml:9:11: ", "from 1 to"),
+        (
+            "no time",
+            two(SOURCE, &format!("{SINK}\nhang-ms = 0")),
+            "pipelines/p.toml:9:11: ",
+            "from 1 to",
+        ),
         (
             "NUL in a text",
             two("source = \"pattern\"\nparams = { path = \"a\\u0000\" }", SINK),
-            "p.toml:5:19: ",
+            "pipelines/p.toml:5:19: ",
             "path: holds a NUL character",
         ),
     ];
