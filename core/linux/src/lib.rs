@@ -6,6 +6,7 @@ pub mod clock;
 mod error;
 pub mod event;
 pub mod file;
+pub mod futex;
 pub mod memfd;
 pub mod memory;
 pub mod notify;

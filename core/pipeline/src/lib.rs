@@ -1,1 +1,20 @@
 //! Packets, pools, channels, stages and the exact account of all that flows.
+//!
+//! Laws. The frame path neither allocates nor logs nor takes a lock once it runs. Every packet is counted where it
+//! goes on or is lost, never by subtraction. The thread that supervises never waits for a stage. No stage is
+//! known by what it is: plugins and sources are [`stage::Stage`]s that a [`Factory`] makes.
+#![deny(unsafe_code)]
+
+pub mod account;
+mod bell;
+mod channel;
+pub mod format;
+pub mod histogram;
+pub mod outlet;
+pub mod packet;
+pub mod pool;
+mod slot;
+pub mod spec;
+pub mod stage;
+
+pub use slot::{State, Stop};

@@ -2,7 +2,8 @@
 //! Plugins (crate `host`) and sources (crate `capture`) are the two kinds there are; the pipeline knows neither.
 use std::sync::Arc;
 
-use edgemill_abi::raw::{FormatRange, Reason};
+use edgemill_abi::Reason;
+use edgemill_abi::raw::FormatRange;
 
 use crate::format::Format;
 use crate::outlet::Outlet;
@@ -50,8 +51,12 @@ pub trait Stage: Send {
     ///
     /// # Errors
     /// Whatever keeps the stage from running: a device that is absent, a model that does not fit.
-    fn activate(&mut self, inputs: &[Format], outputs: &[Format], outlet: Arc<Outlet>)
-    -> Result<(), StageError>;
+    fn activate(
+        &mut self,
+        inputs: &[Format],
+        outputs: &[Format],
+        outlet: Arc<Outlet>,
+    ) -> Result<(), StageError>;
 
     /// One call; `inputs` has an entry for each input port. Never allocates in a stage that is realtime.
     ///

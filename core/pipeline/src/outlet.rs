@@ -1,0 +1,609 @@
+//! A stage's way out: what the host table of an instance leads to, and what a source in Rust calls directly.
+//!
+//! An outlet belongs to one instance. Its calls are for the thread that is inside [`crate::stage::Stage::process`], one
+//! at a time; a call at any other moment is refused, and so is every call of an instance that was abandoned
+//! after a hang. An instance that has never to be trusted with memory keeps handles; the references stay here.
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+
+use edgemill_abi::{Format, Reason, Status, raw};
+use edgemill_linux::clock::monotonic_ns;
+
+use crate::bell::Ring;
+use crate::channel::Edge;
+use crate::format::fits;
+use crate::packet::{Origin, Packet};
+use crate::pool::{BufferMut, BufferRef, Pool};
+use crate::slot::Slot;
+
+/// Where the thread of an instance is.
+mod phase {
+    /// Outside of any call.
+    pub const IDLE: u32 = 0;
+    /// In the stage's code.
+    pub const INSIDE: u32 = 1;
+    /// In a call of the outlet, made from the stage's code.
+    pub const HOST: u32 = 2;
+    /// In the stage's code, and given up on.
+    pub const ABANDONED: u32 = 3;
+}
+
+/// An output port as the outlet serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct OutPort {
+    pub format: Format,
+    pub generation: u32,
+    /// Buffers or emits in one call, at most.
+    pub burst: u32,
+    /// `None` for events, which need no buffer.
+    pub pool: Option<Arc<Pool>>,
+    pub edges: Vec<Arc<Edge>>,
+    /// Of the packets that begin at this port; outlives the instance.
+    pub sequence: Arc<AtomicU64>,
+}
+
+/// When a source sampled the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub capture_ns: u64,
+    /// Samples lost since the last one that was emitted: they leave a gap in the sequence and are counted.
+    pub skipped: u64,
+}
+
+impl Stamp {
+    /// Sampled now, nothing lost.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { capture_ns: monotonic_ns(), skipped: 0 }
+    }
+}
+
+/// The way out of one instance of a stage.
+#[derive(Debug)]
+pub struct Outlet {
+    slot: Arc<Slot>,
+    deadline_ns: u64,
+    phase: AtomicU32,
+    started_ns: AtomicU64,
+    /// Time of this call spent waiting in the outlet.
+    waited_ns: AtomicU64,
+    /// Inputs of the present call.
+    inputs: AtomicU32,
+    /// Packets emitted in the present call.
+    emitted: AtomicU32,
+    /// Only ever tried, never waited for: `phase` lets one call in at a time.
+    desk: Mutex<Desk>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    ports: Vec<Port>,
+    held: Vec<Held>,
+    current: Vec<Option<Current>>,
+    kept: Vec<Kept>,
+    origin: Option<Origin>,
+    refused: bool,
+}
+
+#[derive(Debug)]
+struct Port {
+    out: OutPort,
+    acquired: u32,
+    emitted: u32,
+}
+
+#[derive(Debug)]
+struct Held {
+    limit: u32,
+    now: u32,
+}
+
+#[derive(Debug)]
+struct Current {
+    origin: Origin,
+    buffer: Option<BufferRef>,
+}
+
+/// A reference that the instance has and the desk keeps.
+#[derive(Debug)]
+enum Kept {
+    Acquired { handle: u64, buffer: BufferMut },
+    Retained { handle: u64, buffer: BufferRef, port: usize, origin: Origin },
+}
+
+impl Kept {
+    fn handle(&self) -> u64 {
+        match self {
+            Self::Acquired { handle, .. } | Self::Retained { handle, .. } => *handle,
+        }
+    }
+}
+
+/// What a call came to, for the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub inputs: u64,
+    pub emitted: bool,
+    pub refused: bool,
+    /// Time in the stage's own code.
+    pub inside_ns: u64,
+}
+
+impl Outlet {
+    /// `held` has the limit of each input port.
+    pub(crate) fn new(
+        slot: Arc<Slot>,
+        deadline_ns: u64,
+        held: &[u32],
+        ports: Vec<OutPort>,
+    ) -> Self {
+        let mut desk = Desk {
+            held: held.iter().map(|limit| Held { limit: *limit, now: 0 }).collect(),
+            current: held.iter().map(|_| None).collect(),
+            ..Desk::default()
+        };
+        desk.set_ports(ports);
+        Self {
+            slot,
+            deadline_ns,
+            phase: AtomicU32::new(phase::IDLE),
+            started_ns: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
+            inputs: AtomicU32::new(0),
+            emitted: AtomicU32::new(0),
+            desk: Mutex::new(desk),
+        }
+    }
+
+    // What an instance calls.
+
+    /// Emits a packet, with sequence and times of the first input of this call; what a turn, a timer or a flush
+    /// emits is stamped here. Takes over the reference to `packet.buffer` whatever it answers.
+    ///
+    /// # Errors
+    /// `BadArgument`: no such port, more than its burst, not of its format, a buffer that is not the instance's, or
+    /// not inside `process`. `Stopping`: the instance was abandoned.
+    pub fn emit(&self, port: u32, packet: &raw::Packet) -> Result<(), Status> {
+        self.host_call(|desk| desk.emit_raw(self, port, packet, None))
+    }
+
+    /// As [`Outlet::emit`], with sequence and times of `origin`, a packet that the instance has retained.
+    ///
+    /// # Errors
+    /// As [`Outlet::emit`]; `BadArgument` also if `origin` is neither retained nor an input of this call.
+    pub fn emit_from(
+        &self,
+        port: u32,
+        packet: &raw::Packet,
+        origin: &raw::Packet,
+    ) -> Result<(), Status> {
+        self.host_call(|desk| desk.emit_raw(self, port, packet, Some(origin)))
+    }
+
+    /// A free buffer of the port's pool, at least `size` bytes. The instance owns the reference by its handle.
+    ///
+    /// # Errors
+    /// `BadArgument`: no such port, a port of events, larger than its buffers, more than its burst. `NoBuffer`: none is
+    /// free now; counted. `Stopping`: as for emit.
+    pub fn acquire(&self, port: u32, size: u64) -> Result<raw::Buffer, Status> {
+        self.host_call(|desk| {
+            let buffer = desk.acquire(&self.slot, port, size)?;
+            Ok(desk.keep_acquired(buffer))
+        })
+    }
+
+    /// Adds a reference to the buffer of an input of this call, or of a packet retained before, so that it
+    /// outlives the call.
+    ///
+    /// # Errors
+    /// `BadArgument`: the instance cannot see such a buffer now, or the port holds `held` packets already.
+    pub fn retain(&self, handle: u64) -> Result<(), Status> {
+        self.host_call(|desk| desk.retain(handle))
+    }
+
+    /// Gives back a reference got by acquire or retain.
+    ///
+    /// # Errors
+    /// `BadArgument`: the instance has no such reference.
+    pub fn release(&self, handle: u64) -> Result<(), Status> {
+        self.host_call(|desk| desk.take_kept(handle).map(drop).ok_or(Status::BadArgument))
+    }
+
+    /// As [`Outlet::acquire`], for a stage in Rust: the buffer itself, all of it.
+    ///
+    /// # Errors
+    /// As [`Outlet::acquire`].
+    pub fn acquire_mut(&self, port: u32) -> Result<BufferMut, Status> {
+        self.host_call(|desk| desk.acquire(&self.slot, port, 0))
+    }
+
+    /// Emits what a source in Rust has sampled: `payload` must be of the port's format, and is that of the format
+    /// where the format fixes all of it.
+    ///
+    /// # Errors
+    /// As [`Outlet::emit`].
+    pub fn emit_sample(
+        &self,
+        port: u32,
+        payload: raw::Payload,
+        buffer: Option<BufferMut>,
+        stamp: Stamp,
+    ) -> Result<(), Status> {
+        self.host_call(|desk| {
+            let kind = desk.port(port)?.out.format.kind().raw();
+            let buffer = buffer.map(BufferMut::freeze);
+            desk.check(port, kind, &payload, buffer.as_ref())?;
+            let origin = desk.stamp(self, port, stamp)?;
+            desk.put(self, port, origin, kind, payload, buffer)
+        })
+    }
+
+    /// Whether the pipeline wants the stage to come back soon.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.slot.stopping().is_some() || self.phase.load(Ordering::Relaxed) == phase::ABANDONED
+    }
+
+    /// Sleeps until the clock shows `until_ns`. The time does not count as the stage's own, and a stop ends it.
+    ///
+    /// # Errors
+    /// `Stopping`: the pipeline stops or the instance was abandoned.
+    pub fn sleep_until(&self, until_ns: u64) -> Result<(), Status> {
+        self.host_call(|_| {
+            let start = monotonic_ns();
+            while monotonic_ns() < until_ns && self.slot.stopping().is_none() {
+                self.slot
+                    .bell
+                    .wait(Ring::Command, Some(until_ns), || self.slot.stopping().is_some());
+            }
+            self.waited_ns.fetch_add(monotonic_ns() - start, Ordering::Relaxed);
+            if self.slot.stopping().is_some() { Err(Status::Stopping) } else { Ok(()) }
+        })
+    }
+
+    /// Runs what waits for a device, with a limit of its own; the time does not count as the stage's own.
+    ///
+    /// # Errors
+    /// `Stopping`: the instance was abandoned. `BadArgument`: not inside `process`.
+    pub fn waiting<R>(&self, wait: impl FnOnce() -> R) -> Result<R, Status> {
+        self.host_call(|_| {
+            let start = monotonic_ns();
+            let result = wait();
+            self.waited_ns.fetch_add(monotonic_ns() - start, Ordering::Relaxed);
+            Ok(result)
+        })
+    }
+
+    fn host_call<R>(&self, call: impl FnOnce(&mut Desk) -> Result<R, Status>) -> Result<R, Status> {
+        let entered = self.phase.compare_exchange(
+            phase::INSIDE,
+            phase::HOST,
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
+        match entered {
+            Ok(_) => {}
+            Err(phase::ABANDONED) => return Err(Status::Stopping),
+            Err(_) => return Err(Status::BadArgument),
+        }
+        let result = match self.desk.try_lock() {
+            Ok(mut desk) => call(&mut desk),
+            Err(TryLockError::Poisoned(desk)) => call(&mut desk.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Status::BadArgument),
+        };
+        self.phase.store(phase::INSIDE, Ordering::Release);
+        result
+    }
+
+    // What the stage's thread calls, outside of the instance.
+
+    /// Opens a call with these inputs.
+    pub(crate) fn begin(&self, inputs: &[Option<Packet>], now_ns: u64) {
+        let mut count = 0;
+        self.at_desk(|desk| {
+            desk.begin();
+            for (current, input) in desk.current.iter_mut().zip(inputs) {
+                *current = input.as_ref().map(|packet| {
+                    count += 1;
+                    Current { origin: packet.origin(), buffer: packet.buffer().cloned() }
+                });
+            }
+            desk.origin = desk.current.iter().flatten().next().map(|current| current.origin);
+        });
+        self.inputs.store(count, Ordering::Relaxed);
+        self.emitted.store(0, Ordering::Relaxed);
+        self.waited_ns.store(0, Ordering::Relaxed);
+        self.started_ns.store(now_ns, Ordering::Relaxed);
+        self.phase.store(phase::INSIDE, Ordering::Release);
+    }
+
+    /// Closes the call; `None` if the instance was abandoned in it, and with it this thread.
+    pub(crate) fn finish(&self, now_ns: u64) -> Option<Call> {
+        self.phase
+            .compare_exchange(phase::INSIDE, phase::IDLE, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        let mut refused = false;
+        self.at_desk(|desk| {
+            refused = desk.refused;
+            desk.current.iter_mut().for_each(|current| *current = None);
+        });
+        Some(self.call(now_ns, refused))
+    }
+
+    fn call(&self, now_ns: u64, refused: bool) -> Call {
+        let since = now_ns.saturating_sub(self.started_ns.load(Ordering::Relaxed));
+        Call {
+            inputs: self.inputs.swap(0, Ordering::Relaxed).into(),
+            emitted: self.emitted.load(Ordering::Relaxed) > 0,
+            refused,
+            inside_ns: since.saturating_sub(self.waited_ns.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Hands an input on unchanged, out of the first port.
+    pub(crate) fn bypass(&self, packet: &Packet) {
+        self.at_desk(|desk| {
+            desk.begin();
+            let raw = packet.raw();
+            let buffer = packet.buffer().cloned();
+            let _ = desk.put(self, 0, packet.origin(), raw.kind, raw.payload, buffer);
+        });
+    }
+
+    /// Changes where packets go, between two calls.
+    pub(crate) fn rewire(&self, ports: Vec<OutPort>) {
+        self.at_desk(|desk| desk.set_ports(ports));
+    }
+
+    /// Says that nothing more will come out.
+    pub(crate) fn close(&self) {
+        self.at_desk(|desk| {
+            desk.ports.iter().flat_map(|port| &port.out.edges).for_each(|edge| edge.close());
+        });
+    }
+
+    /// Drops every reference that the instance still has.
+    pub(crate) fn clear(&self) {
+        self.at_desk(|desk| {
+            desk.kept.clear();
+            desk.held.iter_mut().for_each(|held| held.now = 0);
+        });
+    }
+
+    /// The stage's thread is outside of the instance here, so that nobody else is at the desk.
+    fn at_desk(&self, act: impl FnOnce(&mut Desk)) {
+        match self.desk.try_lock() {
+            Ok(mut desk) => act(&mut desk),
+            Err(TryLockError::Poisoned(desk)) => act(&mut desk.into_inner()),
+            Err(TryLockError::WouldBlock) => debug_assert!(false, "two threads in one instance"),
+        }
+    }
+
+    // What the supervisor calls.
+
+    /// How long the instance has been in its own code in the present call.
+    pub(crate) fn inside_ns(&self, now_ns: u64) -> Option<u64> {
+        (self.phase.load(Ordering::Acquire) == phase::INSIDE).then(|| {
+            let since = now_ns.saturating_sub(self.started_ns.load(Ordering::Relaxed));
+            since.saturating_sub(self.waited_ns.load(Ordering::Relaxed))
+        })
+    }
+
+    /// Gives up on a hung instance: its calls fail from now on, and its thread, should it ever come back, ends. What
+    /// the call had come to, or `None` if the instance is not in its own code at this moment.
+    pub(crate) fn abandon(&self, now_ns: u64) -> Option<Call> {
+        self.phase
+            .compare_exchange(phase::INSIDE, phase::ABANDONED, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        Some(self.call(now_ns, false))
+    }
+
+    /// Inputs of the call that is going on.
+    pub(crate) fn in_call(&self) -> u64 {
+        self.inputs.load(Ordering::Relaxed).into()
+    }
+}
+
+impl Desk {
+    fn set_ports(&mut self, ports: Vec<OutPort>) {
+        let bursts = ports.iter().map(|port| port.burst as usize).sum::<usize>();
+        let held = self.held.iter().map(|held| held.limit as usize).sum::<usize>();
+        // So that nothing is allocated later.
+        self.kept.reserve(bursts + held);
+        self.ports = ports.into_iter().map(|out| Port { out, acquired: 0, emitted: 0 }).collect();
+    }
+
+    fn begin(&mut self) {
+        self.refused = false;
+        self.origin = None;
+        for port in &mut self.ports {
+            (port.acquired, port.emitted) = (0, 0);
+        }
+    }
+
+    fn port(&mut self, port: u32) -> Result<&mut Port, Status> {
+        self.ports.get_mut(port as usize).ok_or(Status::BadArgument)
+    }
+
+    fn emit_raw(
+        &mut self,
+        outlet: &Outlet,
+        port: u32,
+        packet: &raw::Packet,
+        from: Option<&raw::Packet>,
+    ) -> Result<(), Status> {
+        let from = from.map(|packet| self.origin_of(packet));
+        let buffer = self.reference(packet.buffer.handle)?;
+        self.check(port, packet.kind, &packet.payload, buffer.as_ref())?;
+        let origin = match from {
+            Some(origin) => origin.ok_or(Status::BadArgument)?,
+            None => match self.origin {
+                Some(origin) => origin,
+                None => self.stamp(outlet, port, Stamp::now())?,
+            },
+        };
+        self.put(outlet, port, origin, packet.kind, packet.payload, buffer)
+    }
+
+    /// Origin of a packet that the instance may name. An event has no buffer to know it by, and stands for itself.
+    fn origin_of(&self, packet: &raw::Packet) -> Option<Origin> {
+        let wanted = packet.buffer.handle;
+        if wanted == 0 {
+            let raw::Packet { stream, sequence, capture_ns, deadline_ns, .. } = *packet;
+            return Some(Origin { stream, sequence, capture_ns, deadline_ns });
+        }
+        let retained = self.kept.iter().find_map(|kept| match kept {
+            Kept::Retained { handle, origin, .. } if *handle == wanted => Some(*origin),
+            _ => None,
+        });
+        retained.or_else(|| self.current(wanted).map(|(_, origin, _)| origin))
+    }
+
+    fn current(&self, wanted: u64) -> Option<(usize, Origin, &BufferRef)> {
+        self.current.iter().enumerate().find_map(|(port, current)| {
+            let Current { origin, buffer: Some(buffer) } = current.as_ref()? else { return None };
+            (buffer.handle() == wanted).then_some((port, *origin, buffer))
+        })
+    }
+
+    /// The reference that an emit takes over: an acquired buffer, a further one to an input's, or a retained one.
+    fn reference(&mut self, handle: u64) -> Result<Option<BufferRef>, Status> {
+        if handle == 0 {
+            return Ok(None);
+        }
+        if let Some((_, _, buffer)) = self.current(handle) {
+            return Ok(Some(buffer.clone()));
+        }
+        match self.take_kept(handle) {
+            Some(Kept::Acquired { buffer, .. }) => Ok(Some(buffer.freeze())),
+            Some(Kept::Retained { buffer, .. }) => Ok(Some(buffer)),
+            None => Err(Status::BadArgument),
+        }
+    }
+
+    fn take_kept(&mut self, handle: u64) -> Option<Kept> {
+        let index = self.kept.iter().position(|kept| kept.handle() == handle)?;
+        let kept = self.kept.swap_remove(index);
+        if let Kept::Retained { port, .. } = kept {
+            self.held[port].now -= 1;
+        }
+        Some(kept)
+    }
+
+    fn acquire(&mut self, slot: &Slot, port: u32, size: u64) -> Result<BufferMut, Status> {
+        let port = self.port(port)?;
+        let Some(pool) = &port.out.pool else { return Err(Status::BadArgument) };
+        if size > pool.buffer_bytes() as u64 || port.acquired >= port.out.burst {
+            return Err(Status::BadArgument);
+        }
+        let Some(buffer) = pool.acquire() else {
+            self.refused = true;
+            slot.counters.refusals.add(1);
+            return Err(Status::NoBuffer);
+        };
+        port.acquired += 1;
+        Ok(buffer)
+    }
+
+    fn keep_acquired(&mut self, buffer: BufferMut) -> raw::Buffer {
+        let raw = buffer.raw();
+        self.kept.push(Kept::Acquired { handle: raw.handle, buffer });
+        raw
+    }
+
+    fn retain(&mut self, handle: u64) -> Result<(), Status> {
+        let retained = self.kept.iter().find_map(|kept| match kept {
+            Kept::Retained { handle: known, buffer, port, origin } if *known == handle => {
+                Some((*port, *origin, buffer.clone()))
+            }
+            _ => None,
+        });
+        let seen =
+            || self.current(handle).map(|(port, origin, buffer)| (port, origin, buffer.clone()));
+        let (port, origin, buffer) = retained.or_else(seen).ok_or(Status::BadArgument)?;
+        let held = &mut self.held[port];
+        if held.now >= held.limit {
+            return Err(Status::BadArgument);
+        }
+        held.now += 1;
+        self.kept.push(Kept::Retained { handle, buffer, port, origin });
+        Ok(())
+    }
+
+    fn check(
+        &mut self,
+        port: u32,
+        kind: u32,
+        payload: &raw::Payload,
+        buffer: Option<&BufferRef>,
+    ) -> Result<(), Status> {
+        let port = self.port(port)?;
+        let format = &port.out.format;
+        let needed = match format {
+            Format::Detections(_) => {
+                u64::from(payload.detections().count) * size_of::<raw::Detection>() as u64
+            }
+            _ => format.buffer_bytes(),
+        };
+        let room = buffer.map_or(0, |buffer| buffer.bytes().len() as u64);
+        let event = *format == Format::Event;
+        let good = port.emitted < port.out.burst
+            && fits(format, kind, payload)
+            && needed <= room
+            && event == buffer.is_none();
+        if good { Ok(()) } else { Err(Status::BadArgument) }
+    }
+
+    /// The origin of what begins at this port.
+    fn stamp(&mut self, outlet: &Outlet, port: u32, stamp: Stamp) -> Result<Origin, Status> {
+        let out = &self.port(port)?.out;
+        let before = out.sequence.fetch_add(stamp.skipped + 1, Ordering::Relaxed);
+        outlet.slot.counters.skipped.add(stamp.skipped);
+        let deadline_ns = match outlet.deadline_ns {
+            0 => 0,
+            after => stamp.capture_ns.saturating_add(after),
+        };
+        let sequence = before + stamp.skipped;
+        Ok(Origin {
+            stream: outlet.slot.stream,
+            sequence,
+            capture_ns: stamp.capture_ns,
+            deadline_ns,
+        })
+    }
+
+    /// Sends one checked packet along every edge of a port.
+    fn put(
+        &mut self,
+        outlet: &Outlet,
+        port: u32,
+        origin: Origin,
+        kind: u32,
+        payload: raw::Payload,
+        buffer: Option<BufferRef>,
+    ) -> Result<(), Status> {
+        let port = self.port(port)?;
+        port.emitted += 1;
+        outlet.emitted.fetch_add(1, Ordering::Relaxed);
+        outlet.slot.counters.emitted.add(1);
+        let packet = Packet::new(origin, port.out.generation, kind, payload, buffer);
+        if let Some((last, others)) = port.out.edges.split_last() {
+            let mut waited = 0;
+            let give_up = || outlet.slot.is_dropping();
+            for edge in others {
+                waited += edge.send(packet.clone(), give_up);
+            }
+            waited += last.send(packet, give_up);
+            if waited > 0 {
+                outlet.waited_ns.fetch_add(waited, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a call of this kind has inputs that it answers for.
+pub(crate) fn has_inputs(reason: Reason) -> bool {
+    reason == Reason::Input
+}
