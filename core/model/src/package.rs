@@ -17,7 +17,7 @@ pub const SUITE: u16 = 1;
 /// Plain bytes in a chunk, but for the last: large enough that a tag costs nothing, small enough for a cache.
 pub const CHUNK_BYTES: u32 = 64 * 1024;
 /// Bytes of the authentication tag after each chunk.
-pub const TAG_BYTES: u64 = 16;
+pub const TAG_BYTES: usize = 16;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 64;
 
@@ -168,7 +168,7 @@ impl Header {
         within("chunk_bytes", u32_at(12).into(), CHUNK_BYTES.into(), CHUNK_BYTES.into())?;
         within("manifest_bytes", u32_at(16).into(), 1, limits::MANIFEST_BYTES.into())?;
         within("reserved", u32_at(20).into(), 0, 0)?;
-        within("body_bytes", u64_at(24), 1 + TAG_BYTES, body_bytes(limits::PAYLOAD_BYTES))?;
+        within("body_bytes", u64_at(24), 1 + TAG_BYTES as u64, body_bytes(limits::PAYLOAD_BYTES))?;
         let mut body_sha256 = Sha256Digest([0; 32]);
         body_sha256.0.copy_from_slice(&bytes[32..]);
         Ok(Self { manifest_bytes: u32_at(16), body_bytes: u64_at(24), body_sha256 })
@@ -186,7 +186,7 @@ fn within(field: &'static str, found: u64, least: u64, most: u64) -> Result<(), 
 /// Bytes of the body for a payload of `payload_bytes`: one tag for each chunk begun.
 #[must_use]
 pub const fn body_bytes(payload_bytes: u64) -> u64 {
-    payload_bytes + payload_bytes.div_ceil(CHUNK_BYTES as u64) * TAG_BYTES
+    payload_bytes + payload_bytes.div_ceil(CHUNK_BYTES as u64) * TAG_BYTES as u64
 }
 
 /// One signature over header and manifest.
