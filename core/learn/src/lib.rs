@@ -1,1 +1,22 @@
-//! Train, calibrate, quantize, evaluate.
+//! Train, calibrate, quantize, evaluate: a recipe and a folder of pictures become an int8 network and a report.
+#![forbid(unsafe_code)]
+
+pub mod adamw;
+mod augment;
+mod checkpoint;
+pub mod contract;
+pub mod dataset;
+mod error;
+pub mod network;
+pub mod picture;
+pub mod prng;
+pub mod quantize;
+pub mod recipe;
+mod train;
+mod trained;
+
+pub use dataset::Dataset;
+pub use error::LearnError;
+pub use recipe::{Recipe, RecipeError};
+pub use train::{Progress, train};
+pub use trained::{Outcome, Score, Trained};

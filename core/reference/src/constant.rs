@@ -22,7 +22,7 @@ pub fn bias(graph: &Graph<'_>, node: &Node) -> Result<Option<Tensor>> {
     let mut elements = value.constant().map_or_else(Vec::new, |c| elements(value.spec(), c));
     if value.spec().dtype == DType::I32 {
         let input = graph.value(node.inputs[0]).spec().quantization.map_or(1.0, |q| q.scale);
-        let scales = weights.constant().map_or(&[][..], Constant::scales);
+        let scales = weights.constant().into_iter().flat_map(Constant::scales);
         for (element, scale) in elements.iter_mut().zip(scales) {
             *element *= input * scale;
         }

@@ -101,7 +101,8 @@ impl AveragePool2d {
     fn shares(&self) -> Vec<f32> {
         let mut pixels = vec![0_usize; self.0.windows()];
         self.0.for_each_run(|window, _, _, count| pixels[window] += count);
-        let of_window = |&pixels| std::iter::repeat_n(1.0 / pixels.max(1) as f32, self.0.channels);
+        let of_window =
+            |&pixels: &usize| std::iter::repeat_n(1.0 / pixels.max(1) as f32, self.0.channels);
         pixels.iter().flat_map(of_window).collect()
     }
 

@@ -1,0 +1,144 @@
+//! A folder of class folders of pictures, as a network sees them.
+use std::path::{Path, PathBuf};
+
+use crate::contract;
+use crate::error::{LearnError, at};
+use crate::picture::Camera;
+use crate::prng::Prng;
+use crate::recipe::Recipe;
+
+/// One picture's file and its class, an index into the labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The file.
+    pub path: PathBuf,
+    /// Its class.
+    pub class: usize,
+}
+
+/// The `.jpg` files of `FOLDER/LABEL/` for each label, in order of label and name, so that it is the same on every
+/// machine.
+///
+/// # Errors
+/// A folder that is absent or has none.
+pub fn list(folder: &Path, labels: &[String]) -> Result<Vec<Entry>, LearnError> {
+    let mut entries = Vec::new();
+    for (class, label) in labels.iter().enumerate() {
+        let mut paths = pictures(&folder.join(label))?;
+        if paths.is_empty() {
+            return Err(LearnError::NoPictures { folder: folder.to_owned(), label: label.clone() });
+        }
+        paths.sort();
+        entries.extend(paths.into_iter().map(|path| Entry { path, class }));
+    }
+    Ok(entries)
+}
+
+fn pictures(folder: &Path) -> Result<Vec<PathBuf>, LearnError> {
+    let is_picture = |path: &PathBuf| {
+        let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+        extension.is_some_and(|e| e == "jpg" || e == "jpeg")
+    };
+    match std::fs::read_dir(folder) {
+        Ok(files) => {
+            let paths: Result<Vec<PathBuf>, _> = files.map(|file| Ok(file?.path())).collect();
+            Ok(paths.map_err(at(folder))?.into_iter().filter(is_picture).collect())
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(at(folder)(e)),
+    }
+}
+
+/// One picture as the float network's input, and its class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Height × width × channel.
+    pub input: Vec<f32>,
+    /// Index into the labels.
+    pub class: usize,
+}
+
+/// Training pictures, read once, those kept for validation apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    train: Vec<Sample>,
+    validation: Vec<Sample>,
+}
+
+/// Which pictures validate does not depend on the seed that is trained, so that seeds can be compared.
+const SPLIT_SEED: u64 = 0;
+
+impl Dataset {
+    /// Reads every picture below `folder`; `progress` is told how many of how many are done.
+    ///
+    /// # Errors
+    /// [`LearnError`] naming the folder or picture.
+    pub fn load(
+        folder: &Path,
+        recipe: &Recipe,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self, LearnError> {
+        let entries = list(folder, &recipe.labels)?;
+        let mut camera = Camera::new(recipe.picture.frame);
+        let mut preparer = camera.preparer(&contract::float(recipe))?;
+        let mut bytes = vec![0; preparer.output_bytes()];
+        let mut samples = Vec::with_capacity(entries.len());
+        for (done, Entry { path, class }) in entries.iter().enumerate() {
+            camera.show(path)?;
+            camera.prepare(&mut preparer, &mut bytes)?;
+            let input = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+            samples.push(Sample { input, class: *class });
+            progress(done + 1, entries.len());
+        }
+        Self::split(samples, recipe).map_err(|(class, found)| LearnError::TooFew {
+            folder: folder.to_owned(),
+            label: recipe.labels[class].clone(),
+            found,
+        })
+    }
+
+    /// Keeps the recipe's part of each class apart for validation, at least one, chosen at random. Where a class has
+    /// fewer than two samples, that class and their number are the error.
+    ///
+    /// # Errors
+    /// The class and how many samples it has.
+    pub fn split(samples: Vec<Sample>, recipe: &Recipe) -> Result<Self, (usize, usize)> {
+        let mut by_class = vec![Vec::new(); recipe.labels.len()];
+        for sample in samples {
+            by_class[sample.class].push(sample);
+        }
+        let mut split = Self { train: Vec::new(), validation: Vec::new() };
+        for (class, mut samples) in by_class.into_iter().enumerate() {
+            if samples.len() < 2 {
+                return Err((class, samples.len()));
+            }
+            Prng::new(SPLIT_SEED, class as u64).shuffle(&mut samples);
+            let kept = part(samples.len(), recipe.train.validation).clamp(1, samples.len() - 1);
+            split.train.extend(samples.split_off(kept));
+            split.validation.extend(samples);
+        }
+        Ok(split)
+    }
+
+    /// What is trained on, by class.
+    #[must_use]
+    pub fn train(&self) -> &[Sample] {
+        &self.train
+    }
+
+    /// What is only looked at.
+    #[must_use]
+    pub fn validation(&self) -> &[Sample] {
+        &self.validation
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part of 0..=0.5 of far fewer than 2²⁴ pictures"
+)]
+fn part(count: usize, part: f32) -> usize {
+    (count as f32 * part).round() as usize
+}
