@@ -68,9 +68,11 @@ pub struct Paths {
     pub plugins: PathBuf,
     /// Folder of the store.
     pub store: PathBuf,
-    /// File of the store's key; `None`: the systemd credential `store.key`.
-    pub store_key: Option<PathBuf>,
-    /// Public keys that signatures are checked against.
+    /// File of the store's key, where the service has no systemd credential `store.key`.
+    pub store_key: PathBuf,
+    /// File of the key that packages are sealed to.
+    pub device_key: PathBuf,
+    /// `trust.json`: whose signatures count. Its pin, `root.pub`, lies beside it.
     pub trust: PathBuf,
     /// Folder of the control socket and of what lives as long as the daemon.
     pub run: PathBuf,
@@ -81,8 +83,9 @@ impl Default for Paths {
         Self {
             plugins: "/usr/lib/edgemill/plugins".into(),
             store: "/var/lib/edgemill/store".into(),
-            store_key: None,
-            trust: "/etc/edgemill/trust".into(),
+            store_key: "/etc/edgemill/keys/store.key".into(),
+            device_key: "/etc/edgemill/keys/device.key".into(),
+            trust: "/etc/edgemill/trust/trust.json".into(),
             run: "/run/edgemill".into(),
         }
     }
@@ -176,10 +179,8 @@ fn check_paths(raw: RawPaths, source: &Source<'_>) -> Result<Paths, ConfigError>
     Ok(Paths {
         plugins: resolve(raw.plugins, standard.plugins)?,
         store: resolve(raw.store, standard.store)?,
-        store_key: raw
-            .store_key
-            .map(|path| check_path(&source.locate(path), source))
-            .transpose()?,
+        store_key: resolve(raw.store_key, standard.store_key)?,
+        device_key: resolve(raw.device_key, standard.device_key)?,
         trust: resolve(raw.trust, standard.trust)?,
         run: resolve(raw.run, standard.run)?,
     })

@@ -55,6 +55,16 @@ impl Config {
         found.or(config)
     }
 
+    /// Reads a board's file alone.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn read_board(file: &Path) -> Result<Board, Errors> {
+        let mut found = Found::default();
+        let board = load_file(file, &mut found, Board::parse);
+        found.or(board)
+    }
+
     /// What only the files together can show.
     fn check(&self, found: &mut Found) {
         for (index, pipeline) in self.pipelines.iter().enumerate() {

@@ -137,6 +137,7 @@ pub(crate) struct RawPaths {
     pub plugins: Option<Spanned<String>>,
     pub store: Option<Spanned<String>>,
     pub store_key: Option<Spanned<String>>,
+    pub device_key: Option<Spanned<String>>,
     pub trust: Option<Spanned<String>>,
     pub run: Option<Spanned<String>>,
 }

@@ -42,7 +42,7 @@ fn pipeline(name: &str, more: &str) -> String {
 #[test]
 fn the_board_is_read_and_its_paths_taken_from_its_folder() {
     let text = "name = \"qemu-virt\"\narch = \"aarch64\"\ncores = [1024]\nmemory-mib = 2\nmemory-lock = \"require\"\n\
-                allow-unsigned = true\n[paths]\nplugins = \"p\"\nstore = \"/s\"\nstore-key = \"k\"\ntrust = \"t\"\nrun = \"r\"";
+                allow-unsigned = true\n[paths]\nplugins = \"p\"\nstore = \"/s\"\nstore-key = \"k\"\ndevice-key = \"d\"\ntrust = \"t\"\nrun = \"r\"";
     let board = Board::parse(text, Path::new("/etc/b/board.toml")).unwrap();
     assert_eq!(board.name.value, "qemu-virt");
     assert_eq!(board.arch.unwrap().value, Arch::Aarch64);
@@ -50,7 +50,8 @@ fn the_board_is_read_and_its_paths_taken_from_its_folder() {
     assert_eq!((board.memory_lock, board.allow_unsigned), (MemoryLock::Require, true));
     assert_eq!(board.paths.plugins, Path::new("/etc/b/p"));
     assert_eq!(board.paths.store, Path::new("/s"));
-    assert_eq!(board.paths.store_key.as_deref(), Some(Path::new("/etc/b/k")));
+    assert_eq!(board.paths.store_key, Path::new("/etc/b/k"));
+    assert_eq!(board.paths.device_key, Path::new("/etc/b/d"));
 }
 
 #[test]
