@@ -258,15 +258,27 @@ pub const fn kebab<const N: usize>(text: &str) -> [u8; N] {
     name
 }
 
-/// `text`, which ends with the NUL byte, without the blank that a doc comment begins with. Called by
-/// [`params!`](crate::params!) and [`export!`](crate::export!).
+/// `text`, which ends with the NUL byte. Called by [`params!`](crate::params!) and [`export!`](crate::export!).
 #[doc(hidden)]
 #[must_use]
 pub const fn literal(text: &'static str) -> &'static CStr {
-    let bytes = match text.as_bytes() {
-        [b' ', rest @ ..] => rest,
-        bytes => bytes,
-    };
+    c_string(text.as_bytes())
+}
+
+/// A doc comment, ended by the NUL byte, without the blank it begins with. Called by [`params!`](crate::params!).
+#[doc(hidden)]
+#[must_use]
+pub const fn comment(text: &'static str) -> &'static CStr {
+    match text.as_bytes() {
+        [b' ', rest @ ..] => c_string(rest),
+        bytes => c_string(bytes),
+    }
+}
+
+/// `bytes`, which end with the NUL byte and hold no other.
+#[doc(hidden)]
+#[must_use]
+pub const fn c_string(bytes: &'static [u8]) -> &'static CStr {
     match CStr::from_bytes_with_nul(bytes) {
         Ok(text) => text,
         Err(_) => panic!("the text holds a NUL byte"),
@@ -333,15 +345,12 @@ macro_rules! params {
                 #[allow(unused_mut, unused_assignments)]
                 const FALLBACK: Option<&::core::ffi::CStr> = {
                     let mut fallback = None;
-                    $(fallback = Some($crate::params::literal(concat!(stringify!($default), "\0")));)?
+                    $(fallback = Some($crate::params::literal(concat!($default, "\0")));)?
                     fallback
                 };
                 $crate::params::declare::<$type>(
-                    match ::core::ffi::CStr::from_bytes_with_nul(&NAME) {
-                        Ok(name) => name,
-                        Err(_) => panic!(),
-                    },
-                    $crate::params::literal(concat!($($help,)+ "\0")),
+                    $crate::params::c_string(&NAME),
+                    $crate::params::comment(concat!($($help,)+ "\0")),
                     $crate::params::literal(concat!($($unit,)? "\0")),
                     RANGE,
                     FALLBACK,

@@ -60,6 +60,7 @@ struct edgemill_host {
     /* Locked, undumpable memory for what is made from a model's bytes, zeroed; NULL when there is none.
      * It is wiped when freed, and in any case after destroy. [preparing-thread] */
     void *(*secret_alloc)(const edgemill_host *host, uint64_t size, uint64_t alignment);
+    /* [preparing-thread, or in deactivate] */
     void (*secret_free)(const edgemill_host *host, void *memory);
 
     /* Calls run(data, i) for i in 0..count, on the stage's helper threads and the caller's, and comes back when

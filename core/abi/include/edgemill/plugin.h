@@ -31,7 +31,7 @@ typedef struct edgemill_param {
     uint32_t required; /* 1: it has no default and must be given */
     double least;     /* INT and FLOAT; equal to `most`: no range */
     double most;
-    const char *fallback;           /* the default, as it would stand in the file; "" for none */
+    const char *fallback;           /* the default as it would stand in the file, a string without its quotes; "" for none */
     const char *const *choices;     /* STRING: the words allowed, NULL for any */
     uint32_t choice_count;
     uint32_t reserved;
