@@ -1,27 +1,33 @@
 //! The one format that a source of pictures gives, from its parameters.
 use std::fmt;
 
+use edgemill_abi::format::{FormatError, Image};
+use edgemill_abi::{Format, raw};
 use edgemill_kernels::image::PixelFormat;
 
 use crate::params::{Checked, Kind, Param};
 
+/// The longest side of a frame that sensors and drivers have today.
+const MOST_SIDE: i64 = 8192;
 /// The words for [`FORMATS`], V4L2's own names.
 const WORDS: [&str; 3] = ["YUYV", "GREY", "RGB24"];
 const FORMATS: [(PixelFormat, [u8; 4]); 3] =
     [(PixelFormat::Yuyv, *b"YUYV"), (PixelFormat::Grey, *b"GREY"), (PixelFormat::Rgb24, *b"RGB3")];
 
-/// The parameters `width`, `height` and `format`, the same for every source of pictures.
-pub(crate) const WIDTH: Param = Param {
-    name: "width",
-    unit: "pixels",
-    help: "Width of a frame; even where the format is YUYV.",
-    kind: Kind::Int { least: 16, most: 8192, fallback: Some(640) },
-};
+/// The parameter `width`; the other two, like it, are the same for every source of pictures.
+pub(crate) const fn width(least: i64) -> Param {
+    Param {
+        name: "width",
+        unit: "pixels",
+        help: "Width of a frame; even where the format is YUYV.",
+        kind: Kind::Int { least, most: MOST_SIDE, fallback: Some(640) },
+    }
+}
 pub(crate) const HEIGHT: Param = Param {
     name: "height",
     unit: "pixels",
     help: "Height of a frame.",
-    kind: Kind::Int { least: 16, most: 8192, fallback: Some(480) },
+    kind: Kind::Int { least: 2, most: MOST_SIDE, fallback: Some(480) },
 };
 pub(crate) const FORMAT: Param = Param {
     name: "format",
@@ -53,6 +59,15 @@ impl Picture {
             true => Err(OddWidth(width)),
             false => Ok(Self { format, width, height }),
         }
+    }
+
+    /// As the pipeline knows it.
+    pub(crate) fn image(&self) -> Result<Format, FormatError> {
+        let mut planes = [raw::Plane::default(); raw::MAX_PLANES];
+        planes[0].stride = self.stride();
+        let Self { width, height, .. } = *self;
+        let (fourcc, plane_count) = (self.fourcc(), 1);
+        Image::new(raw::Image { fourcc, width, height, plane_count, planes }).map(Format::Image)
     }
 
     /// V4L2's code.

@@ -106,34 +106,36 @@ pub(super) struct Frame<'a> {
 }
 
 impl Streaming {
-    /// Waits at most `timeout` for a frame, shows it to `take` and gives its buffer back to the driver, which is the
-    /// only way that a buffer is queued again. `None` when no frame came.
+    /// Waits at most `timeout` for a frame. A device that has failed or gone ends the wait too, and [`Self::next`] then
+    /// learns the reason.
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, CameraError> {
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        match self.poll(timeout) {
+            Err(Errno::EINTR) => Ok(false),
+            Ok(events) => Ok(!events.is_empty()),
+            Err(errno) => Err(self.lost(errno.into())),
+        }
+    }
+
+    /// Shows the next frame to `take` and gives its buffer back to the driver, which is the only way that a buffer is
+    /// queued again. `None` when there is none yet.
     pub(super) fn next<T>(
         &mut self,
-        timeout: Duration,
         take: impl FnOnce(&Frame<'_>) -> T,
     ) -> Result<Option<T>, CameraError> {
-        let waited = self.wait(timeout)?;
-        let filled = match waited.then(|| self.buffers.dequeue()) {
-            None => return Ok(None),
-            Some(Ok(filled)) => filled,
-            Some(Err(error)) => return self.nothing(error).map(|()| None),
+        let filled = match self.buffers.dequeue() {
+            Ok(filled) => filled,
+            Err(error) => return self.nothing(error).map(|()| None),
         };
         let taken = take(&self.frame(&filled));
         self.buffers.queue(filled.index).map_err(|error| self.lost(error))?;
         Ok(Some(taken))
     }
 
-    /// Whether there may be a buffer to dequeue. A device that has failed or gone says so here too, and the dequeue
-    /// that follows learns the reason.
-    fn wait(&self, timeout: Duration) -> Result<bool, CameraError> {
+    fn poll(&self, timeout: PollTimeout) -> Result<PollFlags, Errno> {
         let mut set = [PollFd::new(ioctl::descriptor(self.buffers.device()), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-        match nix::poll::poll(&mut set, timeout) {
-            Ok(0) | Err(Errno::EINTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(errno) => Err(self.lost(errno.into())),
-        }
+        nix::poll::poll(&mut set, timeout)?;
+        Ok(set[0].revents().unwrap_or(PollFlags::empty()))
     }
 
     fn frame<'a>(&'a self, filled: &Filled) -> Frame<'a> {
@@ -160,10 +162,8 @@ impl Streaming {
 
     /// The device reports an error or a hang-up rather than a frame: without this, EAGAIN would be asked for ever.
     fn failed(&self) -> bool {
-        let mut set = [PollFd::new(ioctl::descriptor(self.buffers.device()), PollFlags::POLLIN)];
         let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        nix::poll::poll(&mut set, PollTimeout::ZERO).is_ok()
-            && set[0].revents().is_some_and(|events| events.intersects(bad))
+        self.poll(PollTimeout::ZERO).is_ok_and(|events| events.intersects(bad))
     }
 
     fn lost(&self, error: io::Error) -> CameraError {
@@ -191,9 +191,9 @@ fn set_rate(
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the parameter's range keeps it between 0.1 and 1000"
+        reason = "the parameter's range keeps it at 1000 Hz or below"
     )]
-    let thousandths = (rate_hz * 1000.0).round() as u32;
+    let thousandths = (rate_hz * 1000.0).round().max(1.0) as u32;
     let asked = v4l::video::capture::Parameters::new(Fraction::new(1000, thousandths));
     let granted = match device.set_params(&asked) {
         Ok(granted) => offer::rate(granted.interval),
