@@ -4,3 +4,4 @@
 //! one stated rounding are all that is used.
 
 pub mod image;
+pub mod int8;

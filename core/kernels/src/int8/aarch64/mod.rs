@@ -1,0 +1,12 @@
+//! AArch64.
+mod dotprod;
+mod neon;
+
+use super::Kernel;
+
+/// Fastest first.
+pub(super) fn available() -> impl Iterator<Item = &'static dyn Kernel> {
+    let dotprod = dotprod::DotProd::new().map(|kernel| kernel as &dyn Kernel);
+    let neon = neon::Neon::new().map(|kernel| kernel as &dyn Kernel);
+    [dotprod, neon].into_iter().flatten()
+}

@@ -1,0 +1,136 @@
+//! A convolution as every kernel sees it, and the cutting of its output into tiles.
+use super::packing::{Panel, Panels};
+use super::rounding::Output;
+
+/// Bytes that a convolution may read beyond the last element of a window.
+pub const SLACK: usize = 3;
+
+/// The most output pixels in a tile.
+pub(super) const MAX_ROWS: usize = 14;
+
+/// Output pixel (i, j) is the sum over segments s of the products of `segment` elements, from byte
+/// i × `row_step` + j × `column_step` + `offsets[s]` of the input, with the weights of that segment. This
+/// is a convolution over a picture that already has its border; a dense layer is one of a single segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Convolution {
+    /// Rows of output pixels.
+    pub height: usize,
+    /// Output pixels of a row.
+    pub width: usize,
+    /// Bytes.
+    pub row_step: usize,
+    /// Bytes.
+    pub column_step: usize,
+    /// Bytes.
+    pub offsets: Vec<usize>,
+    /// Elements.
+    pub segment: usize,
+    /// Output channels.
+    pub channels: usize,
+    /// Bytes from an output pixel to the next.
+    pub pixel_step: usize,
+    /// What comes out.
+    pub output: Output,
+}
+
+impl Convolution {
+    /// Bytes of the input that are read.
+    #[must_use]
+    pub fn input_bytes(&self) -> usize {
+        let last = (self.height - 1) * self.row_step + (self.width - 1) * self.column_step;
+        let offset = self.offsets.iter().max().copied().unwrap_or(0);
+        last + offset + self.segment.next_multiple_of(4)
+    }
+
+    /// Bytes of the output, from the first that is written to the last.
+    #[must_use]
+    pub fn output_bytes(&self) -> usize {
+        (self.height * self.width - 1) * self.pixel_step + self.channels
+    }
+
+    pub(super) fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// A convolution's job and its memory, which has been checked to be large enough for it: every byte that a
+/// tile of [`Operands::tiles`] names lies in it.
+pub(super) struct Operands<'a> {
+    pub job: &'a Convolution,
+    pub packed: &'a [u8],
+    pub x: &'a [u8],
+    pub y: &'a mut [u8],
+    panels: Panels,
+}
+
+/// One panel's columns of a few output pixels.
+pub(super) struct Tile {
+    pub panel: Panel,
+    /// Where each pixel's window begins in `x`; beyond `rows` the last is repeated.
+    pub bases: [usize; MAX_ROWS],
+    pub rows: usize,
+    /// Where the first pixel's columns begin in `y`.
+    pub out: usize,
+}
+
+impl<'a> Operands<'a> {
+    /// # Panics
+    /// If a slice is too small.
+    pub fn new(
+        job: &'a Convolution,
+        panels: Panels,
+        packed: &'a [u8],
+        x: &'a [u8],
+        y: &'a mut [u8],
+    ) -> Self {
+        let needed = panels.packed_bytes(job.channels, job.offsets.len(), job.segment);
+        assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
+        assert!(x.len() >= job.input_bytes(), "{} bytes in, {} needed", x.len(), job.input_bytes());
+        assert!(
+            y.len() >= job.output_bytes(),
+            "{} bytes out, {} needed",
+            y.len(),
+            job.output_bytes()
+        );
+        Self { job, packed, x, y, panels }
+    }
+
+    /// Calls `run` for every tile; `rows` says how many pixels a tile of a panel has.
+    pub fn tiles(&mut self, rows: impl Fn(Panel) -> usize, mut run: impl FnMut(&mut Self, &Tile)) {
+        let job = self.job;
+        for panel in self.panels.cut(job.channels, job.offsets.len(), job.segment) {
+            let rows = rows(panel).clamp(1, MAX_ROWS);
+            let mut bases = Bases { job, row: 0, column: 0 };
+            for first in (0..job.pixels()).step_by(rows) {
+                let rows = rows.min(job.pixels() - first);
+                let out = first * job.pixel_step + panel.first_column;
+                let tile = Tile { panel, bases: bases.next_rows(rows), rows, out };
+                run(self, &tile);
+            }
+        }
+    }
+}
+
+/// Walks over output pixels without dividing.
+struct Bases<'a> {
+    job: &'a Convolution,
+    row: usize,
+    column: usize,
+}
+
+impl Bases<'_> {
+    fn next_rows(&mut self, rows: usize) -> [usize; MAX_ROWS] {
+        let mut bases = [0; MAX_ROWS];
+        for base in &mut bases[..rows] {
+            *base = self.row + self.column * self.job.column_step;
+            self.column += 1;
+            if self.column == self.job.width {
+                self.column = 0;
+                self.row += self.job.row_step;
+            }
+        }
+        let last = bases[rows - 1];
+        bases[rows..].fill(last);
+        bases
+    }
+}

@@ -1,0 +1,127 @@
+//! What is done to elements one by one, and the moving of bytes.
+use super::rounding::{Output, quantized};
+
+/// `y` = `x` with every byte's difference between memory and value taken out, or put in.
+pub fn flip_into(flip: u8, x: &[u8], y: &mut [u8]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x ^ flip;
+    }
+}
+
+/// `y` = `table` at every byte of `x`.
+pub fn translate(table: &[u8; 256], x: &[u8], y: &mut [u8]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = table[usize::from(x)];
+    }
+}
+
+/// A border around a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Border {
+    /// Rows of the picture without it.
+    pub height: usize,
+    /// Bytes of such a row.
+    pub row: usize,
+    /// Rows above it.
+    pub above: usize,
+    /// Rows below it.
+    pub below: usize,
+    /// Bytes before each row.
+    pub before: usize,
+    /// Bytes after each row.
+    pub after: usize,
+}
+
+impl Border {
+    /// Bytes of the picture with its border.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        (self.above + self.height + self.below) * self.wide_row()
+    }
+
+    /// Bytes of a row with its border.
+    #[must_use]
+    pub const fn wide_row(&self) -> usize {
+        self.before + self.row + self.after
+    }
+}
+
+/// Copies the picture `x` into `y` with a border of `fill` around it.
+///
+/// # Panics
+/// If a slice is smaller than `border` says.
+pub fn pad(border: &Border, fill: u8, x: &[u8], y: &mut [u8]) {
+    let wide = border.wide_row();
+    let (above, rest) = y[..border.bytes()].split_at_mut(border.above * wide);
+    let (rows, below) = rest.split_at_mut(border.height * wide);
+    above.fill(fill);
+    below.fill(fill);
+    for (y, x) in rows.chunks_exact_mut(wide).zip(x.chunks_exact(border.row)) {
+        y[..border.before].fill(fill);
+        y[border.before..][..border.row].copy_from_slice(x);
+        y[border.before + border.row..].fill(fill);
+    }
+}
+
+/// One side of a sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Addend {
+    /// Of its elements.
+    pub zero_point: i32,
+    /// Its scale by the sum's.
+    pub ratio: f32,
+}
+
+impl Addend {
+    /// Steps of the sum that a byte in memory stands for.
+    #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "at most 255")]
+    fn steps(self, byte: u8, flip: u8) -> f32 {
+        (i32::from((byte ^ flip).cast_signed()) - self.zero_point) as f32 * self.ratio
+    }
+}
+
+/// `y` = a + b; each is brought to the sum's steps in f32, the two added, then rounded by the one rule.
+pub fn add(flip: u8, a: (Addend, &[u8]), b: (Addend, &[u8]), output: Output, y: &mut [u8]) {
+    for (y, (&p, &q)) in y.iter_mut().zip(a.1.iter().zip(b.1)) {
+        let steps = a.0.steps(p, flip) + b.0.steps(q, flip);
+        *y = output.nearest(steps).cast_unsigned() ^ flip;
+    }
+}
+
+/// `y` = exponentials of each row of `axis` elements of `x`, divided by their sum and `scale`, rounded by the one rule.
+/// `table[d]` is the exponential of d steps below the greatest; sums go from the first to the last.
+pub fn softmax(
+    flip: u8,
+    axis: usize,
+    table: &[f32; 256],
+    scale: f32,
+    output: Output,
+    x: &[u8],
+    y: &mut [u8],
+) {
+    for (x, y) in x.chunks_exact(axis).zip(y.chunks_exact_mut(axis)) {
+        let value = |&byte: &u8| (byte ^ flip).cast_signed();
+        let greatest = x.iter().map(value).max().unwrap_or(0);
+        let power = |byte: &u8| table[usize::from(greatest.abs_diff(value(byte)))];
+        let sum: f32 = x.iter().map(power).sum();
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = quantized(power(x) / sum, scale, output).cast_unsigned() ^ flip;
+        }
+    }
+}
+
+/// `y` = little-endian f32 of `x`, quantized.
+pub fn quantize(flip: u8, scale: f32, output: Output, x: &[u8], y: &mut [u8]) {
+    for (y, &x) in y.iter_mut().zip(x.as_chunks().0) {
+        *y = quantized(f32::from_le_bytes(x), scale, output).cast_unsigned() ^ flip;
+    }
+}
+
+/// `y` = little-endian f32 of the real numbers that `x` stands for.
+pub fn dequantize(flip: u8, scale: f32, zero_point: i32, x: &[u8], y: &mut [u8]) {
+    let whole = Addend { zero_point, ratio: scale };
+    for (y, &x) in y.as_chunks_mut().0.iter_mut().zip(x) {
+        *y = whole.steps(x, flip).to_le_bytes();
+    }
+}

@@ -1,0 +1,70 @@
+//! Quantized arithmetic: int8 activations and weights, 32-bit sums, one rounding rule ([`Output`]).
+//!
+//! A [`Kernel`] is what one kind of processor runs a convolution with. All kernels give the same bits. In a run's memory an
+//! activation byte is its int8 value XOR [`Kernel::flip`], because x86's dot products want one side unsigned.
+//! Where a convolution reads the last elements of a window it may read up to [`SLACK`] bytes more, and weigh
+//! them with 0.
+
+mod convolution;
+mod depthwise;
+mod elementwise;
+mod packing;
+mod pool;
+mod rounding;
+mod scalar;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub use convolution::{Convolution, SLACK};
+pub use depthwise::{depthwise, pack_depthwise, packed_depthwise_bytes};
+pub use elementwise::{
+    Addend, Border, add, dequantize, flip_into, pad, quantize, softmax, translate,
+};
+pub use packing::{Filter, Panels};
+pub use pool::{Pool, average_pool, max_pool};
+pub use rounding::{Output, quantized};
+
+/// Convolutions on one kind of processor. Only a processor that has the instructions gets a value of it.
+pub trait Kernel: Send + Sync {
+    /// Architecture, family and instructions, such as `x86_64-avx2`.
+    fn name(&self) -> &'static str;
+
+    /// What an activation's byte in memory differs by from its int8 value: 0, or 0x80 for value + 128.
+    fn flip(&self) -> u8;
+
+    /// How it wants weights packed.
+    fn panels(&self) -> Panels;
+
+    /// Computes `y` from `x` with weights that were packed as [`Kernel::panels`] says.
+    ///
+    /// # Panics
+    /// If a slice is smaller than `job` says.
+    fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]);
+}
+
+/// The kernels that this processor can run, fastest first; the scalar reference is always last.
+#[must_use]
+pub fn available() -> Vec<&'static dyn Kernel> {
+    let mut kernels: Vec<&'static dyn Kernel> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    kernels.extend(x86_64::available());
+    #[cfg(target_arch = "aarch64")]
+    kernels.extend(aarch64::available());
+    kernels.push(&scalar::Scalar);
+    kernels
+}
+
+/// The fastest kernel of this processor.
+#[must_use]
+pub fn best() -> &'static dyn Kernel {
+    available()[0]
+}
+
+/// The kernel of that name, if this processor can run it.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static dyn Kernel> {
+    available().into_iter().find(|kernel| kernel.name() == name)
+}

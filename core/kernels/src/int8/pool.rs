@@ -1,0 +1,120 @@
+//! Pooling. Outside the picture there is nothing: a window is cut at the border.
+use std::ops::Range;
+
+use super::rounding::Output;
+
+/// Windows over a picture; pairs are vertical, horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Pixels of the input.
+    pub size: [usize; 2],
+    /// Pixels of the output.
+    pub places: [usize; 2],
+    /// Channels of both.
+    pub channels: usize,
+    /// Of the window.
+    pub kernel: [usize; 2],
+    /// From one window to the next.
+    pub stride: [usize; 2],
+    /// How far the first window begins outside.
+    pub border: [usize; 2],
+}
+
+impl Pool {
+    /// Rows, or columns, of the picture that a window covers.
+    fn covered(&self, axis: usize, place: usize) -> Range<usize> {
+        let start = place * self.stride[axis];
+        let end = start + self.kernel[axis];
+        let inside = |at: usize| at.saturating_sub(self.border[axis]).min(self.size[axis]);
+        inside(start)..inside(end)
+    }
+
+    /// Calls `window` with each output pixel's number and what it covers.
+    fn windows(&self, mut window: impl FnMut(usize, Range<usize>, Range<usize>)) {
+        for row in 0..self.places[0] {
+            let rows = self.covered(0, row);
+            for column in 0..self.places[1] {
+                let number = row * self.places[1] + column;
+                window(number, rows.clone(), self.covered(1, column));
+            }
+        }
+    }
+
+    /// The pixel's channels in a picture.
+    fn pixel(&self, row: usize, column: usize) -> Range<usize> {
+        let start = (row * self.size[1] + column) * self.channels;
+        start..start + self.channels
+    }
+}
+
+/// The greatest element of each window; bytes differ by `flip` from values.
+///
+/// # Panics
+/// If a slice is smaller than `pool` says.
+pub fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
+    // Bytes of value + 128 are in the order of their values as they stand.
+    if flip == 0 {
+        greatest(pool, x, y, |a, b| a.cast_signed().max(b.cast_signed()).cast_unsigned());
+    } else {
+        greatest(pool, x, y, u8::max);
+    }
+}
+
+fn greatest(pool: &Pool, x: &[u8], y: &mut [u8], max: impl Fn(u8, u8) -> u8 + Copy) {
+    pool.windows(|number, rows, columns| {
+        let out = &mut y[number * pool.channels..][..pool.channels];
+        out.copy_from_slice(&x[pool.pixel(rows.start, columns.start)]);
+        for row in rows {
+            for column in columns.clone() {
+                for (y, &x) in out.iter_mut().zip(&x[pool.pixel(row, column)]) {
+                    *y = max(*y, x);
+                }
+            }
+        }
+    });
+}
+
+/// The mean of each window: Σ (x − `zero_point`), multiplied by `ratio` ÷ count, where `ratio` is the input's scale by
+/// the output's. Bytes differ by `flip` from values.
+///
+/// # Panics
+/// If a slice is smaller than `pool` says.
+pub fn average_pool(
+    pool: &Pool,
+    flip: u8,
+    zero_point: i32,
+    ratio: f64,
+    output: Output,
+    x: &[u8],
+    y: &mut [u8],
+) {
+    const CHUNK: usize = 32;
+    pool.windows(|number, rows, columns| {
+        let multiplier = per_element(ratio, rows.len() * columns.len());
+        for c in (0..pool.channels).step_by(CHUNK) {
+            let count = CHUNK.min(pool.channels - c);
+            let mut sums = [0_i32; CHUNK];
+            for row in rows.clone() {
+                for column in columns.clone() {
+                    let pixel = &x[pool.pixel(row, column)][c..c + count];
+                    for (sum, &x) in sums.iter_mut().zip(pixel) {
+                        *sum += i32::from((x ^ flip).cast_signed()) - zero_point;
+                    }
+                }
+            }
+            let out = &mut y[number * pool.channels + c..][..count];
+            for (y, &sum) in out.iter_mut().zip(&sums) {
+                *y = output.element(sum, multiplier).cast_unsigned() ^ flip;
+            }
+        }
+    });
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a window has fewer than 2⁵³ pixels; the quotient is rounded to f32 once, which is meant"
+)]
+fn per_element(ratio: f64, count: usize) -> f32 {
+    (ratio / count as f64) as f32
+}
