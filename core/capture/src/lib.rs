@@ -83,8 +83,9 @@ pub fn describe(kind: &str) -> Result<&'static Descriptor, Error> {
 /// # Errors
 /// A parameter that is unknown or does not fit, or a file that cannot be played.
 pub fn create(kind: &str, params: &Params, context: Context) -> Result<Box<dyn Stage>, Error> {
-    let checked = Checked::new(describe(kind)?.params, params)?;
-    match kind {
+    let source = describe(kind)?;
+    let checked = Checked::new(source.name, source.params, params)?;
+    match source.name {
         "v4l" => v4l(&checked, context),
         "replay" => replay(&checked, context),
         "pattern" => pattern(&checked, context),

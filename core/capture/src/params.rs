@@ -18,13 +18,14 @@ pub enum Value {
     Text(String),
 }
 
-impl Value {
-    fn type_name(&self) -> &'static str {
+impl fmt::Display for Value {
+    /// As it would stand in the file; of a long string only the beginning.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bool(_) => "a boolean",
-            Self::Int(_) => "a whole number",
-            Self::Float(_) => "a number",
-            Self::Text(_) => "a string",
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(value) => write!(f, "\"{}\"", cut(value).escape_debug()),
         }
     }
 }
@@ -83,38 +84,94 @@ pub struct Param {
 /// The longest string a parameter may have: Linux's limit for a path.
 pub const MAX_TEXT: usize = 4096;
 
+impl Param {
+    /// What it takes, in words.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        match self.kind {
+            Kind::Int { least, most, .. } => {
+                format!("a whole number from {least} to {most}{unit}")
+            }
+            Kind::Float { least, most, .. } => format!("a number from {least} to {most}{unit}"),
+            Kind::Text { .. } => format!("a string of 1 to {MAX_TEXT} bytes"),
+            Kind::Choice { words, .. } => format!("one of \"{}\"", words.join("\", \"")),
+        }
+    }
+
+    /// The default, as it would stand in the file; `None` if the parameter must be given.
+    #[must_use]
+    pub fn fallback(&self) -> Option<Value> {
+        match self.kind {
+            Kind::Int { fallback, .. } => fallback.map(Value::Int),
+            Kind::Float { fallback, .. } => fallback.map(Value::Float),
+            Kind::Text { fallback } | Kind::Choice { fallback, .. } => {
+                fallback.map(|text| Value::Text(text.to_owned()))
+            }
+        }
+    }
+
+    /// The value in the parameter's own type, if it may have it. A file may write `30` where a fraction is allowed.
+    fn accept(&self, given: &Value) -> Option<Value> {
+        let good = match (self.kind, given) {
+            (Kind::Int { least, most, .. }, Value::Int(value)) => (least..=most).contains(value),
+            (Kind::Float { least, most, .. }, Value::Float(value)) => {
+                (least..=most).contains(value)
+            }
+            (Kind::Float { .. }, Value::Int(value)) => {
+                return self.accept(&Value::Float(f64::from(i32::try_from(*value).ok()?)));
+            }
+            (Kind::Text { .. }, Value::Text(text)) => (1..=MAX_TEXT).contains(&text.len()),
+            (Kind::Choice { words, .. }, Value::Text(text)) => words.contains(&text.as_str()),
+            _ => false,
+        };
+        good.then(|| given.clone())
+    }
+
+    fn check(&self, of: &'static str, given: Option<&Value>) -> Result<Value, ParamError> {
+        let Some(given) = given else {
+            let (name, help, allowed) = (self.name, self.help, self.allowed());
+            return self.fallback().ok_or(ParamError::Missing { of, name, help, allowed });
+        };
+        self.accept(given).ok_or_else(|| ParamError::Value {
+            of,
+            name: self.name,
+            given: given.to_string(),
+            allowed: self.allowed(),
+        })
+    }
+}
+
 /// Why a source's parameters were refused.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {
     /// Not a parameter of this source.
-    #[error("parameter `{}` is unknown; this source takes {takes}", name.escape_debug())]
+    #[error("{of} has no parameter `{}`; it has: {all}", name.escape_debug())]
     Unknown {
+        /// The source.
+        of: &'static str,
         /// The name given, cut to a bounded length.
         name: String,
-        /// The names there are.
-        takes: String,
+        /// Those there are, with what each takes.
+        all: String,
     },
     /// Required and not given.
-    #[error("parameter `{name}` is missing: {help}")]
+    #[error("{of} needs the parameter `{name}`, {allowed}: {help}")]
     Missing {
+        /// The source.
+        of: &'static str,
         /// The parameter.
         name: &'static str,
         /// What it is for.
         help: &'static str,
+        /// What it takes.
+        allowed: String,
     },
-    /// Not of its type.
-    #[error("parameter `{name}` is {given} where {wanted} is expected")]
-    Type {
-        /// The parameter.
-        name: &'static str,
-        /// The type found.
-        given: &'static str,
-        /// The type expected.
-        wanted: &'static str,
-    },
-    /// Of its type, but not allowed.
-    #[error("parameter `{name}` is {}; {allowed}", given.escape_debug())]
-    Range {
+    /// Of another type, out of range, or none of the choices.
+    #[error("{of}: parameter `{name}` is {given}, it must be {allowed}")]
+    Value {
+        /// The source.
+        of: &'static str,
         /// The parameter.
         name: &'static str,
         /// The value found, cut to a bounded length.
@@ -130,7 +187,7 @@ impl ParamError {
     pub fn name(&self) -> &str {
         match self {
             Self::Unknown { name, .. } => name,
-            Self::Missing { name, .. } | Self::Type { name, .. } | Self::Range { name, .. } => name,
+            Self::Missing { name, .. } | Self::Value { name, .. } => name,
         }
     }
 }
@@ -141,15 +198,16 @@ pub(crate) struct Checked(BTreeMap<&'static str, Value>);
 
 impl Checked {
     /// Checks what was given against what the source takes.
-    pub(crate) fn new(takes: &'static [Param], given: &Params) -> Result<Self, ParamError> {
+    pub(crate) fn new(
+        of: &'static str,
+        takes: &'static [Param],
+        given: &Params,
+    ) -> Result<Self, ParamError> {
         if let Some(name) = given.keys().find(|name| !takes.iter().any(|p| p.name == *name)) {
-            return Err(unknown(takes, name));
+            return Err(unknown(of, takes, name));
         }
-        takes
-            .iter()
-            .map(|param| Ok((param.name, one(param, given.get(param.name))?)))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let checked = takes.iter().map(|p| Ok((p.name, p.check(of, given.get(p.name))?)));
+        checked.collect::<Result<_, _>>().map(Self)
     }
 
     /// A whole number that its range keeps within `u32`.
@@ -175,78 +233,9 @@ impl Checked {
     }
 }
 
-fn unknown(takes: &[Param], name: &str) -> ParamError {
-    let takes = takes.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
-    ParamError::Unknown { name: cut(name), takes }
-}
-
-fn one(param: &Param, given: Option<&Value>) -> Result<Value, ParamError> {
-    let missing = || ParamError::Missing { name: param.name, help: param.help };
-    let wrong = |value: &Value, wanted| ParamError::Type {
-        name: param.name,
-        given: value.type_name(),
-        wanted,
-    };
-    match (param.kind, given) {
-        (Kind::Int { least, most, fallback }, given) => match given {
-            None => fallback.map(Value::Int).ok_or_else(missing),
-            Some(Value::Int(v)) if (least..=most).contains(v) => Ok(Value::Int(*v)),
-            Some(Value::Int(v)) => Err(out_of_range(param, *v, least, most)),
-            Some(other) => Err(wrong(other, "a whole number")),
-        },
-        (Kind::Float { least, most, fallback }, given) => match given.map(as_float) {
-            None => fallback.map(Value::Float).ok_or_else(missing),
-            Some(Ok(v)) if (least..=most).contains(&v) => Ok(Value::Float(v)),
-            Some(Ok(v)) => Err(out_of_range(param, v, least, most)),
-            Some(Err(other)) => Err(wrong(other, "a number")),
-        },
-        (Kind::Text { fallback } | Kind::Choice { fallback, .. }, None) => {
-            fallback.map(|text| Value::Text(text.to_owned())).ok_or_else(missing)
-        }
-        (Kind::Text { .. }, Some(Value::Text(text))) => match text.len() {
-            1..=MAX_TEXT => Ok(Value::Text(text.clone())),
-            length => Err(ParamError::Range {
-                name: param.name,
-                given: format!("{length} bytes long"),
-                allowed: format!("1 to {MAX_TEXT} bytes are allowed"),
-            }),
-        },
-        (Kind::Choice { words, .. }, Some(Value::Text(text))) => choice(param, words, text),
-        (_, Some(other)) => Err(wrong(other, "a string")),
-    }
-}
-
-/// A TOML file may write `30` where a fraction is allowed.
-fn as_float(value: &Value) -> Result<f64, &Value> {
-    match value {
-        Value::Float(v) => Ok(*v),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rate or a time; 2^53 is far outside any range"
-        )]
-        Value::Int(v) => Ok(*v as f64),
-        other => Err(other),
-    }
-}
-
-fn choice(param: &Param, words: &[&str], text: &str) -> Result<Value, ParamError> {
-    if words.contains(&text) {
-        return Ok(Value::Text(text.to_owned()));
-    }
-    Err(ParamError::Range {
-        name: param.name,
-        given: format!("`{}`", cut(text)),
-        allowed: format!("allowed are {}", words.join(", ")),
-    })
-}
-
-fn out_of_range<T: fmt::Display>(param: &Param, value: T, least: T, most: T) -> ParamError {
-    let unit = if param.unit.is_empty() { String::new() } else { format!(" {}", param.unit) };
-    ParamError::Range {
-        name: param.name,
-        given: value.to_string(),
-        allowed: format!("allowed are {least} to {most}{unit}"),
-    }
+fn unknown(of: &'static str, takes: &[Param], name: &str) -> ParamError {
+    let all: Vec<_> = takes.iter().map(|p| format!("{} ({})", p.name, p.allowed())).collect();
+    ParamError::Unknown { of, name: cut(name), all: all.join(", ") }
 }
 
 #[cfg(test)]
@@ -285,7 +274,7 @@ mod tests {
 
     #[test]
     fn defaults_fill_what_is_not_given() {
-        let checked = Checked::new(TAKES, &given(&[("path", text("a"))])).unwrap();
+        let checked = Checked::new("v4l", TAKES, &given(&[("path", text("a"))])).unwrap();
         assert_eq!((checked.text("path"), checked.int("width")), ("a", 640));
         assert_eq!((checked.float("rate"), checked.text("end")), (0.0, "stop"));
     }
@@ -293,59 +282,61 @@ mod tests {
     #[test]
     fn a_whole_number_serves_as_a_number() {
         let params = given(&[("path", text("a")), ("rate", Value::Int(30))]);
-        assert_eq!(Checked::new(TAKES, &params).unwrap().float("rate"), 30.0);
+        assert_eq!(Checked::new("v4l", TAKES, &params).unwrap().float("rate"), 30.0);
     }
 
     #[test]
     fn each_fault_has_its_message() {
-        let long = "x".repeat(5000);
         let cases = [
             (
                 "unknown",
                 given(&[("path", text("a")), ("widht", Value::Int(3))]),
-                "parameter `widht` is unknown; this source takes path, width, rate, end",
+                "v4l has no parameter `widht`; it has: path (a string of 1 to 4096 bytes), width (a whole number from 2 \
+                 to 8192 px), rate (a number from 0 to 1000 Hz), end (one of \"stop\", \"loop\")",
             ),
-            ("missing", given(&[]), "parameter `path` is missing: Where."),
+            (
+                "missing",
+                given(&[]),
+                "v4l needs the parameter `path`, a string of 1 to 4096 bytes: Where.",
+            ),
             (
                 "type",
                 given(&[("path", Value::Bool(true))]),
-                "parameter `path` is a boolean where a string is expected",
+                "v4l: parameter `path` is true, it must be a string of 1 to 4096 bytes",
             ),
             (
                 "fraction for a whole number",
                 given(&[("path", text("a")), ("width", Value::Float(2.5))]),
-                "parameter `width` is a number where a whole number is expected",
+                "v4l: parameter `width` is 2.5, it must be a whole number from 2 to 8192 px",
             ),
             (
                 "range",
                 given(&[("path", text("a")), ("width", Value::Int(1))]),
-                "parameter `width` is 1; allowed are 2 to 8192 px",
+                "v4l: parameter `width` is 1, it must be a whole number from 2 to 8192 px",
             ),
             (
                 "not a number",
                 given(&[("path", text("a")), ("rate", Value::Float(f64::NAN))]),
-                "parameter `rate` is NaN; allowed are 0 to 1000 Hz",
+                "v4l: parameter `rate` is NaN, it must be a number from 0 to 1000 Hz",
             ),
             (
                 "choice, with a control character",
                 given(&[("path", text("a")), ("end", text("st\x1bop"))]),
-                "parameter `end` is `st\\u{1b}op`; allowed are stop, loop",
-            ),
-            (
-                "too long",
-                given(&[("path", text(&long))]),
-                "parameter `path` is 5000 bytes long; 1 to 4096 bytes are allowed",
+                "v4l: parameter `end` is \"st\\u{1b}op\", it must be one of \"stop\", \"loop\"",
             ),
         ];
         for (fault, params, message) in cases {
-            let error = Checked::new(TAKES, &params).expect_err(fault);
+            let error = Checked::new("v4l", TAKES, &params).expect_err(fault);
             assert_eq!(error.to_string(), message, "{fault}");
         }
     }
 
     #[test]
-    fn a_message_repeats_only_a_part_of_a_long_name() {
-        let error = Checked::new(TAKES, &given(&[(&"n".repeat(10_000), Value::Int(0))]));
+    fn a_message_repeats_only_a_part_of_what_is_long() {
+        let long = Checked::new("v4l", TAKES, &given(&[("path", text(&"x".repeat(5000)))]));
+        let long = long.expect_err("longer than a path").to_string();
+        assert!(long.contains("`path` is \"xxx") && long.len() < 400, "{long}");
+        let error = Checked::new("v4l", TAKES, &given(&[(&"n".repeat(10_000), Value::Int(0))]));
         let error = error.expect_err("unknown");
         assert!(error.to_string().len() < 600 && matches!(error, ParamError::Unknown { .. }));
     }

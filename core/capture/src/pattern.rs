@@ -151,7 +151,7 @@ mod tests {
 
     fn pattern(pairs: &[(&str, Value)]) -> (Picture, Pattern) {
         let given: Params = pairs.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
-        let params = Checked::new(PARAMS, &given).unwrap();
+        let params = Checked::new("pattern", PARAMS, &given).unwrap();
         let picture = Picture::new(&params).unwrap();
         (picture, Pattern::new(&picture, &params).unwrap())
     }
