@@ -99,7 +99,8 @@ fn digest(recipe: &Recipe, dataset: &Dataset, seed: u64) -> [u8; 32] {
 
 /// Write new, sync, rename.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LearnError> {
-    let new = path.with_added_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     let write = || {
         let mut file = File::create(&new)?;
         file.write_all(bytes)?;

@@ -2,6 +2,8 @@
 use edgemill_model::contract::{Colour, Contract, Layout, Picture};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
+use crate::calibrate::Range;
+use crate::quantize::{PROBABILITY, affine};
 use crate::recipe::Recipe;
 
 /// What the float network expects and gives.
@@ -20,11 +22,11 @@ pub fn float(recipe: &Recipe) -> Contract {
 
 /// What the int8 network expects and gives.
 #[must_use]
-pub fn int8(recipe: &Recipe, output: Quantization) -> Contract {
+pub fn int8(recipe: &Recipe) -> Contract {
     let mut contract = float(recipe);
-    for (tensor, rule) in
-        [(&mut contract.inputs[0], input_rule(recipe)), (&mut contract.outputs[0], output)]
-    {
+    let rules =
+        [(&mut contract.inputs[0], input_rule(recipe)), (&mut contract.outputs[0], PROBABILITY)];
+    for (tensor, rule) in rules {
         tensor.dtype = DType::I8;
         tensor.quantization = Some(rule);
     }
@@ -40,7 +42,7 @@ pub fn input_rule(recipe: &Recipe) -> Quantization {
     };
     let low = range(0.0).fold(0.0, f32::min);
     let high = range(1.0).fold(0.0, f32::max);
-    crate::quantize::affine(low, high)
+    affine(Range { low, high })
 }
 
 fn classes(recipe: &Recipe) -> u32 {

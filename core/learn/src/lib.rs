@@ -3,7 +3,9 @@
 
 pub mod adamw;
 mod augment;
+pub mod calibrate;
 mod checkpoint;
+mod compress;
 pub mod contract;
 pub mod dataset;
 mod error;
@@ -15,6 +17,7 @@ pub mod recipe;
 mod train;
 mod trained;
 
+pub use compress::{Compressed, compress};
 pub use dataset::Dataset;
 pub use error::LearnError;
 pub use recipe::{Recipe, RecipeError};

@@ -1,11 +1,245 @@
-//! int8.
-use edgemill_model::tensor::Quantization;
+//! A float graph as an int8 graph: weights symmetric with a scale for each filter, activations affine with a rule for each
+//! tensor, biases int32. Jacob et al., 2018, arXiv:1712.05877; Krishnamoorthi, 2018, arXiv:1806.08342.
+use edgemill_model::graph::{
+    Constant, Element, Graph, GraphError, Node, Op, Source, Value, ValueId,
+};
+use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
-/// The affine rule for int8 that covers low..=high and 0.
+use crate::calibrate::Range;
+
+/// What a softmax gives lies in 0..1: an int8 step is 1 ÷ 256.
+pub const PROBABILITY: Quantization = Quantization { scale: 1.0 / 256.0, zero_point: -128 };
+
+/// No range is narrower than this: a scale must stay a normal number.
+const NARROWEST: f32 = 1e-6;
+/// A bias stays this far below the int32 accumulator's end.
+const BIAS_LIMIT: f64 = (1_u32 << 30) as f64;
+
+/// Why a graph cannot be quantized.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// It has int8 in it already, or a constant where numbers are computed.
+    #[error("graph value {index} ({name:?}) {reason}")]
+    Value {
+        /// Its place.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The new graph refuses a value.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+/// The affine rule for int8 that covers `range` and 0.
 #[must_use]
-pub fn affine(low: f32, high: f32) -> Quantization {
-    let (low, high) = (low.min(0.0), high.max(0.0));
-    let scale = (high - low) / 255.0;
+#[expect(clippy::cast_possible_truncation, reason = "a quotient of 0..=255")]
+pub fn affine(range: Range) -> Quantization {
+    let (low, high) = (range.low.min(0.0), range.high.max(0.0));
+    let scale = (high - low).max(NARROWEST) / 255.0;
     let zero_point = (-low / scale).round_ties_even() as i32 - 128;
-    Quantization { scale, zero_point }
+    Quantization { scale, zero_point: zero_point.clamp(-128, 127) }
+}
+
+/// `graph` in int8. `inputs` has a rule for each of its inputs, `ranges` a range for each of its values.
+///
+/// # Errors
+/// [`QuantizeError`] naming the value.
+pub fn quantize(
+    graph: &Graph<'_>,
+    inputs: &[Quantization],
+    ranges: &[Range],
+) -> Result<Graph<'static>, QuantizeError> {
+    let mut quantizer = Quantizer { graph, ranges, made: Graph::new(), ids: Vec::new() };
+    let mut rules = inputs.iter();
+    for (index, value) in graph.values().iter().enumerate() {
+        let id = match value.source() {
+            Source::Constant(_) => None,
+            Source::Input => {
+                let rule = rules.next().ok_or_else(|| refusal(index, value, "has no rule"))?;
+                let spec = TensorSpec {
+                    dtype: DType::I8,
+                    quantization: Some(*rule),
+                    ..value.spec().clone()
+                };
+                Some(quantizer.made.input(value.name(), spec)?)
+            }
+            Source::Node(node) => Some(quantizer.node(index, value, node)?),
+        };
+        quantizer.ids.push(id);
+    }
+    for output in graph.outputs() {
+        let made = quantizer.id(output.index(), *output)?;
+        quantizer.made.output(made)?;
+    }
+    Ok(quantizer.made)
+}
+
+fn refusal(index: usize, value: &Value<'_>, reason: &'static str) -> QuantizeError {
+    QuantizeError::Value { index, name: value.name().into(), reason }
+}
+
+struct Quantizer<'a> {
+    graph: &'a Graph<'a>,
+    ranges: &'a [Range],
+    made: Graph<'static>,
+    /// What each value of the float graph has become; constants are made by the nodes that read them.
+    ids: Vec<Option<ValueId>>,
+}
+
+impl Quantizer<'_> {
+    fn node(
+        &mut self,
+        index: usize,
+        value: &Value<'_>,
+        node: &Node,
+    ) -> Result<ValueId, QuantizeError> {
+        let x = self.id(index, node.inputs[0])?;
+        let given = self.made.value(x).spec().quantization.unwrap_or(PROBABILITY);
+        let seen = || self.ranges.get(index).copied().map(affine);
+        let rule = match &node.op {
+            Op::MaxPool(_) | Op::Reshape(_) => Some(given),
+            Op::Softmax => Some(PROBABILITY),
+            Op::Quantize | Op::Dequantize => {
+                return Err(refusal(index, value, "is quantized already"));
+            }
+            Op::Conv2d { .. }
+            | Op::Dense { .. }
+            | Op::AveragePool(_)
+            | Op::Add { .. }
+            | Op::Clamp(_) => seen(),
+        };
+        let rule = rule.ok_or_else(|| refusal(index, value, "has no range"))?;
+        let mut inputs = vec![x];
+        match &node.op {
+            Op::Conv2d { .. } | Op::Dense { .. } => {
+                inputs.extend(self.weights(index, node, given.scale)?)
+            }
+            _ => {
+                for &other in &node.inputs[1..] {
+                    inputs.push(self.id(index, other)?);
+                }
+            }
+        }
+        let element = Element::i8(rule.scale, rule.zero_point);
+        Ok(self.made.node(value.name(), node.op.clone(), &inputs, element)?)
+    }
+
+    fn id(&self, reader: usize, id: ValueId) -> Result<ValueId, QuantizeError> {
+        let made = self.ids.get(id.index()).copied().flatten();
+        made.ok_or_else(|| {
+            refusal(reader, &self.graph.values()[reader], "computes with a constant")
+        })
+    }
+
+    /// Weights and bias of a node whose input has steps of `input_scale`.
+    fn weights(
+        &mut self,
+        index: usize,
+        node: &Node,
+        input_scale: f32,
+    ) -> Result<Vec<ValueId>, QuantizeError> {
+        let operand = |at: usize| node.inputs.get(at).map(|&id| self.graph.value(id));
+        let reader = &self.graph.values()[index];
+        let weights = operand(1).ok_or_else(|| refusal(index, reader, "has no weights"))?;
+        let filters = weights.spec().shape.first().map_or(1, |&n| n as usize);
+        let elements = floats(weights)
+            .ok_or_else(|| refusal(index, reader, "has weights that are not f32"))?;
+        let biases = match operand(2) {
+            None => vec![0.0; filters],
+            Some(bias) => {
+                floats(bias).ok_or_else(|| refusal(index, reader, "has a bias that is not f32"))?
+            }
+        };
+        let (mut small, mut scales, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+        for (filter, &bias) in elements.chunks_exact(elements.len() / filters).zip(&biases) {
+            let scale = filter_scale(filter, bias, input_scale);
+            small.extend(filter.iter().map(|&weight| step(weight, scale)));
+            sums.push(sum_of_bias(bias, scale, input_scale));
+            scales.push(scale);
+        }
+        let bias_name =
+            operand(2).map_or_else(|| format!("{} bias", reader.name()), |b| b.name().into());
+        let weights_spec = spec(DType::I8, weights.spec().shape.clone());
+        let bias_spec = spec(DType::I32, weights.spec().shape[..1].to_vec());
+        let weights =
+            self.made.constant(weights.name(), weights_spec, Constant::i8(&small, &scales))?;
+        Ok(vec![weights, self.made.constant(&bias_name, bias_spec, Constant::i32(&sums))?])
+    }
+}
+
+fn floats(value: &Value<'_>) -> Option<Vec<f32>> {
+    let is_float = value.spec().dtype == DType::F32;
+    value.constant().filter(|_| is_float).map(|constant| constant.f32s().collect())
+}
+
+fn spec(dtype: DType, shape: Vec<u32>) -> TensorSpec {
+    TensorSpec { dtype, shape, quantization: None }
+}
+
+/// The greatest weight becomes 127, unless the bias, whose step is this scale times the input's, would not fit then.
+#[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32 that is meant")]
+fn filter_scale(filter: &[f32], bias: f32, input_scale: f32) -> f32 {
+    let greatest = filter.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()));
+    let for_bias = f64::from(bias.abs()) / (f64::from(input_scale) * BIAS_LIMIT);
+    (greatest.max(NARROWEST) / 127.0).max(for_bias as f32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to int8")]
+fn step(weight: f32, scale: f32) -> i8 {
+    (weight / scale).round_ties_even().clamp(-127.0, 127.0) as i8
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a cast from f64 saturates")]
+fn sum_of_bias(bias: f32, scale: f32, input_scale: f32) -> i32 {
+    (f64::from(bias) / (f64::from(scale) * f64::from(input_scale))).round_ties_even() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_affine_rule_is_that_of_the_paper() {
+        let cases = [
+            ("one side", (0.0, 2.55), (0.01, -128)),
+            ("both sides", (-1.0, 1.55), (0.01, -28)),
+            ("below 0 only", (-2.55, -1.0), (0.01, 127)),
+            ("above 0 only", (1.0, 2.55), (0.01, -128)),
+            ("nothing seen", (f32::INFINITY, f32::NEG_INFINITY), (NARROWEST / 255.0, -128)),
+        ];
+        for (name, (low, high), (scale, zero_point)) in cases {
+            let rule = affine(Range { low, high });
+            assert!((rule.scale / scale - 1.0).abs() < 1e-5, "{name}: {rule:?}");
+            assert_eq!(rule.zero_point, zero_point, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_round_trip_is_within_half_a_step() {
+        let rule = affine(Range { low: -0.7, high: 1.9 });
+        let zero = f32::from(i8::try_from(rule.zero_point).expect("it is int8"));
+        for real in (-70..=190_i16).map(|i| f32::from(i) / 100.0) {
+            let step = (real / rule.scale).round_ties_even() + zero;
+            assert!((-128.0..=127.0).contains(&step), "{real}");
+            let back = rule.scale * (step - zero);
+            assert!((back - real).abs() <= rule.scale * 0.501, "{real} comes back as {back}");
+        }
+    }
+
+    #[test]
+    fn a_bias_that_outweighs_its_filter_still_fits() {
+        let cases = [(0.5, 0.1), (1e-9, 100.0), (0.0, -3.0)];
+        for (weight, bias) in cases {
+            let scale = filter_scale(&[weight, -weight], bias, 0.01);
+            let back = f64::from(sum_of_bias(bias, scale, 0.01)) * f64::from(scale) * 0.01;
+            assert!(
+                (back - f64::from(bias)).abs()
+                    <= f64::from(scale) * 0.006 + f64::from(bias.abs()) * 1e-7,
+                "{weight} {bias}: {back}"
+            );
+        }
+    }
 }

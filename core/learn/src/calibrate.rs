@@ -1,0 +1,140 @@
+//! Which range each value of a graph takes, found by running it on pictures.
+use candle_core::Tensor;
+use edgemill_model::graph::{Graph, Source};
+use edgemill_reference::{Reference, ReferenceError};
+
+use crate::recipe::Calibration;
+
+/// Least and greatest real number of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// Least.
+    pub low: f32,
+    /// Greatest.
+    pub high: f32,
+}
+
+impl Range {
+    const NONE: Self = Self { low: f32::INFINITY, high: f32::NEG_INFINITY };
+
+    fn include(&mut self, value: f32) {
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+    }
+}
+
+/// The part of the values cut off on each side by [`Calibration::Percentile`].
+const OUTSIDE: f64 = 0.000_05;
+/// Fine enough that a bin is a small part of an int8 step.
+const BINS: usize = 4096;
+
+/// The range of each value of `graph` over all `inputs`, in the graph's order; constants have none.
+///
+/// # Errors
+/// An input that does not fit, or a graph that does not run.
+pub fn ranges(
+    graph: &Graph<'_>,
+    inputs: &[&[f32]],
+    calibration: Calibration,
+) -> Result<Vec<Range>, ReferenceError> {
+    let reference = Reference::new(graph)?;
+    let mut ranges = vec![Range::NONE; graph.values().len()];
+    for_each_value(graph, &reference, inputs, |index, elements| {
+        elements.iter().for_each(|&element| ranges[index].include(element));
+    })?;
+    if calibration == Calibration::Percentile {
+        let mut histograms: Vec<Histogram> = ranges.iter().map(|&r| Histogram::new(r)).collect();
+        for_each_value(graph, &reference, inputs, |index, elements| {
+            elements.iter().for_each(|&element| histograms[index].count(element));
+        })?;
+        ranges = histograms.iter().map(Histogram::trimmed).collect();
+    }
+    Ok(ranges)
+}
+
+fn for_each_value(
+    graph: &Graph<'_>,
+    reference: &Reference,
+    inputs: &[&[f32]],
+    mut look: impl FnMut(usize, &[f32]),
+) -> Result<(), ReferenceError> {
+    for input in inputs {
+        let values = reference.values(&[input])?;
+        for (index, (tensor, value)) in values.iter().zip(graph.values()).enumerate() {
+            if !matches!(value.source(), Source::Constant(_)) {
+                look(
+                    index,
+                    &elements(tensor)
+                        .map_err(|source| ReferenceError::Arithmetic { index, source })?,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn elements(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+/// How often a value fell into each of [`BINS`] equal parts of its range.
+struct Histogram {
+    range: Range,
+    counts: Vec<u64>,
+}
+
+impl Histogram {
+    fn new(range: Range) -> Self {
+        Self { range, counts: vec![0; BINS] }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a part of 0..=1 of a few thousand bins; a cast from f32 saturates"
+    )]
+    fn count(&mut self, value: f32) {
+        let Range { low, high } = self.range;
+        let bin = ((value - low) / (high - low) * BINS as f32) as usize;
+        self.counts[bin.min(BINS - 1)] += 1;
+    }
+
+    /// The range without the outermost bins that hold the part cut off.
+    fn trimmed(&self) -> Range {
+        let low = self.edge(self.counts.iter());
+        let high = self.edge(self.counts.iter().rev());
+        let Range { low: least, high: greatest } = self.range;
+        let width = greatest - least;
+        Range { low: least + low * width, high: greatest - high * width }
+    }
+
+    /// How far in, as a part of the range, the cut is.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of a few million, and a few thousand bins"
+    )]
+    fn edge<'a>(&self, counts: impl Iterator<Item = &'a u64>) -> f32 {
+        let most = self.counts.iter().sum::<u64>() as f64 * OUTSIDE;
+        let mut seen = 0;
+        let cut = counts.take_while(|&&count| {
+            seen += count;
+            seen as f64 <= most
+        });
+        cut.count() as f32 / BINS as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_leaves_out_what_is_rare_and_nothing_else() {
+        let mut histogram = Histogram::new(Range { low: -1.0, high: 3.0 });
+        (0..50_000_u16).for_each(|i| histogram.count(f32::from(i) / 50_000.0));
+        [-1.0, 3.0].into_iter().for_each(|rare| histogram.count(rare));
+        let Range { low, high } = histogram.trimmed();
+        assert!(low.abs() < 0.002 && (high - 1.0).abs() < 0.002, "{low} {high}");
+    }
+}
