@@ -202,3 +202,109 @@ fn draw_picture(
         })
         .map_err(|source| ReplayError::Picture { path: path.to_path_buf(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use edgemill_kernels::image::PixelFormat;
+
+    use super::{Recording, Replay};
+    use crate::picture::Picture;
+    use crate::play::Frames;
+
+    fn data(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+    }
+
+    fn picture(format: PixelFormat) -> Picture {
+        Picture { format, width: 16, height: 8 }
+    }
+
+    fn open(path: &Path, picture: Picture) -> Replay {
+        Replay { recording: Recording::open(path, &picture).unwrap(), picture }
+    }
+
+    /// A file that goes away with the value.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        fn new(name: &str, bytes: &[u8]) -> Self {
+            let name = format!("edgemill-replay-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_played_in_the_order_of_its_paths() {
+        let picture = picture(PixelFormat::Rgb24);
+        let mut replay = open(&data("pictures"), picture);
+        assert_eq!(replay.count(), 2);
+        let mut frame = vec![9; picture.bytes()];
+        replay.fill(0, &mut frame).unwrap();
+        let (edge, middle) = ([frame[0], frame[1], frame[2]], &frame[3 * 8..3 * 9]);
+        assert_eq!(edge, [0; 3], "a tall picture stands between black bars");
+        assert!(middle[2] > 190 && middle[0] < 10, "a/z.JPG is blue: {middle:?}");
+        replay.fill(1, &mut frame).unwrap();
+        assert!(frame[0] > 190 && frame[2] < 10, "b.jpg is red and fills the frame");
+    }
+
+    #[test]
+    fn one_picture_is_a_recording_too() {
+        let replay = open(&data("pictures/b.jpg"), picture(PixelFormat::Yuyv));
+        assert_eq!(replay.count(), 1);
+    }
+
+    #[test]
+    fn raw_frames_come_as_they_were_recorded() {
+        let picture = picture(PixelFormat::Yuyv);
+        let bytes: Vec<u8> =
+            (0..3 * 256).map(|i| u8::try_from(i / 256 * 7 + i % 5).unwrap()).collect();
+        let file = Temporary::new("raw", &bytes);
+        let mut replay = open(&file.0, picture);
+        assert_eq!(replay.count(), 3);
+        let mut frame = vec![0; picture.bytes()];
+        for index in [2_usize, 0, 1] {
+            replay.fill(index as u64, &mut frame).unwrap();
+            assert_eq!(frame, bytes[index * 256..][..256]);
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_message() {
+        let short = Temporary::new("short", &[0; 300]);
+        let empty = Temporary::new("empty", &[]);
+        let cases = [
+            ("absent", data("nowhere"), "nowhere: No such file or directory"),
+            ("no picture", data("../../src"), "holds no file that ends in .jpg"),
+            (
+                "not a whole number",
+                short.0.clone(),
+                "is 300 bytes, which is not a whole number of frames of 256",
+            ),
+            ("empty", empty.0.clone(), "is 0 bytes"),
+        ];
+        for (fault, path, message) in cases {
+            let error = Recording::open(&path, &picture(PixelFormat::Yuyv)).expect_err(fault);
+            assert!(error.to_string().contains(message), "{fault}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_picture_is_named_and_the_next_one_still_comes() {
+        let picture = picture(PixelFormat::Grey);
+        let mut replay = open(&data("damaged"), picture);
+        let mut frame = vec![0; picture.bytes()];
+        let error = replay.fill(1, &mut frame).expect_err("cut").to_string();
+        assert!(error.contains("damaged/2-cut.jpg: cannot decode the JPEG"), "{error}");
+        replay.fill(2, &mut frame).unwrap();
+    }
+}

@@ -94,3 +94,31 @@ impl Frames for Series {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Series;
+    use crate::csv::Table;
+    use crate::play::Frames;
+
+    #[test]
+    fn packets_are_full_and_what_is_left_over_is_not_one() {
+        let values = (0_u8..14).map(f32::from).collect();
+        let mut series = Series { table: Table { channels: 2, values }, samples: 3 };
+        assert_eq!(series.count(), 2);
+        let mut out = [0; 24];
+        series.fill(1, &mut out).unwrap();
+        let read: Vec<_> = out.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        assert_eq!(read, [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+    }
+
+    #[test]
+    fn its_format_says_channels_samples_and_rate() {
+        let table = Table { channels: 3, values: vec![0.0; 30] };
+        let format = Series { table, samples: 5 }.format(50.0).unwrap();
+        let payload = format.payload();
+        let raw = payload.series();
+        assert_eq!((raw.channels, raw.samples, raw.rate_hz), (3, 5, 50.0));
+        assert_eq!(format.buffer_bytes(), 60);
+    }
+}
