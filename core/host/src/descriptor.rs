@@ -80,7 +80,10 @@ pub struct DescriptorFault {
     pub fault: String,
 }
 
-fn fault<T>(field: impl Into<String>, fault: impl Into<String>) -> Result<T, DescriptorFault> {
+pub(crate) fn fault<T>(
+    field: impl Into<String>,
+    fault: impl Into<String>,
+) -> Result<T, DescriptorFault> {
     Err(DescriptorFault { field: field.into(), fault: fault.into() })
 }
 
@@ -111,11 +114,12 @@ impl Descriptor {
         }
         // SAFETY: as above.
         let (params, required_extensions) = unsafe {
-            let params = array("params", raw.params, raw.param_count)?;
+            let params = array("params", raw.params, raw.param_count, MAX_COUNT)?;
             let extensions = array(
                 "required_extensions",
                 raw.required_extensions,
                 raw.required_extension_count,
+                MAX_COUNT,
             )?;
             (read_params(params)?, words("required_extensions", extensions)?)
         };
@@ -168,7 +172,7 @@ unsafe fn read_param(at: &str, raw: &raw::Param) -> Result<Param, DescriptorFaul
     let choices = unsafe {
         words(
             &format!("{at}.choices"),
-            array(&format!("{at}.choices"), raw.choices, raw.choice_count)?,
+            array(&format!("{at}.choices"), raw.choices, raw.choice_count, MAX_COUNT)?,
         )?
     };
     if !choices.is_empty() && kind != ParamKind::String {
@@ -218,11 +222,16 @@ fn default(at: &str, param: &Param, text: &str) -> Result<Option<ParamInput>, De
 }
 
 /// # Safety
-/// `at` is null or leads to `count` elements that are never freed or changed.
-unsafe fn array<'a, T>(field: &str, at: *const T, count: u32) -> Result<&'a [T], DescriptorFault> {
+/// `at` is null or leads to `count` elements that stay as they are for all of `'a`.
+pub(crate) unsafe fn array<'a, T>(
+    field: &str,
+    at: *const T,
+    count: u32,
+    limit: usize,
+) -> Result<&'a [T], DescriptorFault> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if count > MAX_COUNT {
-        return fault(field, format!("{count} elements, at most {MAX_COUNT} are allowed"));
+    if count > limit {
+        return fault(field, format!("{count} elements, at most {limit} are allowed"));
     }
     match (count, at.is_null()) {
         (0, _) => Ok(&[]),

@@ -25,6 +25,7 @@ pub const MAX_PLUGIN_BYTES: u64 = 128 << 20;
 pub struct Library {
     path: PathBuf,
     sha256: [u8; 32],
+    bytes: u64,
     descriptor: Descriptor,
     functions: Functions,
 }
@@ -141,9 +142,10 @@ impl Library {
         if let Some(expected) = expected.filter(|e| *e != sha256) {
             return Err(LoadFault::Digest { expected: hex(&expected), found: hex(&sha256) });
         }
+        let size = bytes.len() as u64;
         let entry = load_once(sha256, file, path)?;
         let (functions, descriptor) = read_entry(entry)?;
-        Ok(Self { path: path.to_owned(), sha256, descriptor, functions })
+        Ok(Self { path: path.to_owned(), sha256, bytes: size, descriptor, functions })
     }
 
     /// What the plugin says of itself.
@@ -162,6 +164,12 @@ impl Library {
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
+    }
+
+    /// Size of the file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn functions(&self) -> &Functions {

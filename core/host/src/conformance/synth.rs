@@ -1,0 +1,186 @@
+//! Formats that a port takes, and packets in them, made up from the port's own ranges.
+use edgemill_abi::{DType, Format, FormatError, Kind, format, raw};
+use edgemill_pipeline::stage::Port;
+
+/// A format of the port's best range.
+pub(super) fn pick(port: &Port) -> Result<Format, FormatError> {
+    let raw::FormatRange { least, most } = &port.ranges[0];
+    let (from, to) = (&least.payload, &most.payload);
+    match Kind::from_raw(least.kind).ok_or(FormatError::Kind(least.kind))? {
+        Kind::Image => image(from.image(), to.image()),
+        Kind::Tensor => tensor(from.tensor(), to.tensor()),
+        Kind::Detections => detections(from.detections(), to.detections()),
+        Kind::Series => series(from.series(), to.series()),
+        Kind::Event => Ok(Format::Event),
+    }
+}
+
+fn image(least: &raw::Image, most: &raw::Image) -> Result<Format, FormatError> {
+    let fourcc = if least.fourcc == 0 { raw::FOURCC_YUYV } else { least.fourcc };
+    let width = 64_u32.clamp(least.width, most.width);
+    let height = 48_u32.clamp(least.height, most.height);
+    let pixel = match fourcc {
+        raw::FOURCC_YUYV => 2,
+        raw::FOURCC_GREY => 1,
+        _ => 3,
+    };
+    let mut planes = least.planes;
+    if planes[0].stride == 0 {
+        planes[0].stride = width.saturating_mul(pixel);
+    }
+    let plane_count = least.plane_count.max(1);
+    format::Image::new(raw::Image { fourcc, width, height, plane_count, planes }).map(Format::Image)
+}
+
+fn tensor(least: &raw::Tensor, most: &raw::Tensor) -> Result<Format, FormatError> {
+    let dtype = if least.dtype == 0 { DType::F32.raw() } else { least.dtype };
+    let rank = if least.rank == 0 { 2 } else { least.rank };
+    let mut shape = [0; raw::MAX_RANK];
+    for (i, dimension) in shape.iter_mut().enumerate().take(rank as usize) {
+        *dimension = 8_u32.clamp(least.shape[i], most.shape[i].max(least.shape[i]));
+    }
+    let (scale, zero_point) = (least.scale, least.zero_point);
+    let raw = raw::Tensor { dtype, rank, shape, scale, zero_point };
+    format::Tensor::new(raw).map(Format::Tensor)
+}
+
+fn detections(least: &raw::Detections, most: &raw::Detections) -> Result<Format, FormatError> {
+    format::Detections::new(raw::Detections {
+        count: 8_u32.clamp(least.count, most.count),
+        frame_width: 640_u32.clamp(least.frame_width, most.frame_width),
+        frame_height: 480_u32.clamp(least.frame_height, most.frame_height),
+        reserved: 0,
+    })
+    .map(Format::Detections)
+}
+
+fn series(least: &raw::Series, most: &raw::Series) -> Result<Format, FormatError> {
+    format::Series::new(raw::Series {
+        dtype: if least.dtype == 0 { DType::F32.raw() } else { least.dtype },
+        channels: 3_u32.clamp(least.channels, most.channels),
+        samples: 64_u32.clamp(least.samples, most.samples),
+        reserved: 0,
+        rate_hz: 100_f64.clamp(least.rate_hz, most.rate_hz),
+    })
+    .map(Format::Series)
+}
+
+/// Whether a packet's payload is of the port's fixed format. The number of boxes, and of samples, may be lower.
+pub(super) fn is_of(format: &Format, payload: &Format) -> bool {
+    match (format, payload) {
+        (Format::Detections(format), Format::Detections(payload)) => {
+            payload.count() <= format.count() && payload.frame() == format.frame()
+        }
+        (format, payload) => format == payload,
+    }
+}
+
+/// Whether one of the port's ranges holds the format.
+pub(super) fn takes(port: &Port, format: &Format) -> bool {
+    port.ranges.iter().any(|range| holds(range, format))
+}
+
+fn holds(range: &raw::FormatRange, format: &Format) -> bool {
+    let (least, most) = (&range.least.payload, &range.most.payload);
+    let within = |least: u32, value: u32, most: u32| (least..=most).contains(&value);
+    // A field that names is read from `least`, and 0 there means any.
+    let named = |wanted: u32, value: u32| wanted == 0 || wanted == value;
+    range.least.kind == format.kind().raw()
+        && match format {
+            Format::Image(image) => {
+                let (least, most) = (least.image(), most.image());
+                named(least.fourcc, image.fourcc())
+                    && within(least.width, image.width(), most.width)
+                    && within(least.height, image.height(), most.height)
+            }
+            Format::Tensor(tensor) => {
+                let (least, most, raw) = (least.tensor(), most.tensor(), tensor.raw());
+                named(least.dtype, raw.dtype)
+                    && named(least.rank, raw.rank)
+                    && (0..raw::MAX_RANK)
+                        .all(|i| within(least.shape[i], raw.shape[i], most.shape[i]))
+                    && (least.scale == 0.0 || least.scale.to_bits() == raw.scale.to_bits())
+                    && (least.zero_point == 0 || least.zero_point == raw.zero_point)
+            }
+            Format::Detections(detections) => {
+                let (least, most, raw) = (least.detections(), most.detections(), detections.raw());
+                within(least.count, raw.count, most.count)
+                    && within(least.frame_width, raw.frame_width, most.frame_width)
+                    && within(least.frame_height, raw.frame_height, most.frame_height)
+            }
+            Format::Series(series) => {
+                let (least, most) = (least.series(), most.series());
+                named(least.dtype, series.dtype().raw())
+                    && within(least.channels, series.channels(), most.channels)
+                    && within(least.samples, series.samples(), most.samples)
+                    && (least.rate_hz..=most.rate_hz).contains(&series.rate_hz())
+            }
+            Format::Event => true,
+        }
+}
+
+/// Numbers that look random and are the same in every run (Marsaglia, 2003, xorshift64).
+pub(super) struct Numbers(u64);
+
+impl Numbers {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// 0 up to 1.
+    fn fraction(&mut self) -> f32 {
+        f32::from(self.next().to_le_bytes()[4]) / 256.0
+    }
+}
+
+/// The payload of a packet in this format; its content goes to `bytes`. Does not allocate.
+pub(super) fn fill(format: &Format, numbers: &mut Numbers, bytes: &mut [u8]) -> raw::Payload {
+    match format {
+        Format::Detections(format) => fill_boxes(format, numbers, bytes),
+        Format::Event => return event(numbers).into(),
+        Format::Tensor(tensor) if tensor.dtype() == DType::F32 => fill_floats(numbers, bytes),
+        Format::Series(series) if series.dtype() == DType::F32 => fill_floats(numbers, bytes),
+        _ => {
+            for chunk in bytes.chunks_mut(8) {
+                chunk.copy_from_slice(&numbers.next().to_le_bytes()[..chunk.len()]);
+            }
+        }
+    }
+    format.payload()
+}
+
+/// From -1 to 1.
+fn fill_floats(numbers: &mut Numbers, bytes: &mut [u8]) {
+    for chunk in bytes.chunks_exact_mut(4) {
+        chunk.copy_from_slice(&(numbers.fraction() * 2.0 - 1.0).to_le_bytes());
+    }
+}
+
+/// Boxes within the frame.
+fn fill_boxes(format: &format::Detections, numbers: &mut Numbers, bytes: &mut [u8]) {
+    #[expect(clippy::cast_precision_loss, reason = "a frame's sides are below 2^24")]
+    let (width, height) = (format.frame().0 as f32, format.frame().1 as f32);
+    for chunk in bytes.chunks_exact_mut(size_of::<raw::Detection>()) {
+        let (x, y) = (numbers.fraction() * width / 2.0, numbers.fraction() * height / 2.0);
+        let sides = [x, y, x + width / 4.0, y + height / 4.0, numbers.fraction()];
+        for (to, from) in chunk.chunks_exact_mut(4).zip(sides) {
+            to.copy_from_slice(&from.to_le_bytes());
+        }
+        chunk[20..].fill(0);
+    }
+}
+
+fn event(numbers: &mut Numbers) -> raw::Event {
+    let mut event = raw::Event { value_count: 1, ..Default::default() };
+    event.name[..5].copy_from_slice(b"green");
+    event.values[0].name[..5].copy_from_slice(b"score");
+    event.values[0].value = numbers.fraction().into();
+    event
+}

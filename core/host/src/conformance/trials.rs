@@ -1,0 +1,324 @@
+//! The trials: each leads instances through a part of their life, in a child process of its own, and notes what
+//! it finds under the checks it stands for.
+use edgemill_abi::{ParamKind, Reason, Status, raw};
+
+use super::bench::Supply;
+use super::rig::{Activation, Refusal, Rig, word};
+use super::{Findings, Subject, allocations};
+use crate::params::{self, ParamInput, RawValues};
+
+/// Calls of `process` in one activation.
+const CALLS: usize = 8;
+
+/// The whole life, twice over the cycle; `process` and `deactivate` on a thread of their own.
+pub(super) fn life(subject: &Subject, findings: &mut Findings) {
+    let mut rig = match Rig::new(subject, 1) {
+        Ok(rig) => rig,
+        Err(refusal) => return refusal.note(findings),
+    };
+    if rig.unknown_extension() {
+        findings.fail("life-cycle", "get_extension answers to a name that nobody has defined");
+    }
+    ports_are_stable(&mut rig, findings);
+    for cycle in 0..2 {
+        if !rig.activate().note(findings) {
+            break;
+        }
+        std::thread::scope(|scope| {
+            let _ = scope.spawn(|| stage_thread(&mut rig, cycle, findings)).join();
+        });
+    }
+    ports_are_stable(&mut rig, findings);
+    findings.take_all(&rig.bench());
+    rig.destroy();
+}
+
+fn ports_are_stable(rig: &mut Rig<'_>, findings: &mut Findings) {
+    match rig.ask_ports() {
+        Ok(ports) if super::same_ports(&ports, &rig.ports) => {}
+        Ok(_) => findings.fail("ports", "a later answer differs from the first"),
+        Err(Refusal::Ports(status)) => {
+            findings.fail("ports", format!("answered OK once, later {}", word(status)));
+        }
+        Err(refusal) => refusal.note(findings),
+    }
+}
+
+fn stage_thread(rig: &mut Rig<'_>, cycle: usize, findings: &mut Findings) {
+    for call in 0..CALLS {
+        match rig.drive() {
+            raw::OK => {}
+            raw::END if rig.ports.inputs.is_empty() => break,
+            raw::END => {
+                findings.fail("statuses", "answered END to input, which only a source may");
+            }
+            status => findings
+                .answer(&format!("process, call {} of cycle {}", call + 1, cycle + 1), status),
+        }
+    }
+    if rig.ports.timer_ns > 0 {
+        answers_ok(rig, Reason::Timer, "timer", findings);
+    }
+    if !rig.ports.inputs.is_empty() {
+        answers_ok(rig, Reason::Flush, "flush", findings);
+    }
+    rig.deactivate();
+}
+
+fn answers_ok(rig: &mut Rig<'_>, reason: Reason, check: &'static str, findings: &mut Findings) {
+    let status = rig.call(reason);
+    if status != raw::OK {
+        findings
+            .fail(check, format!("process answers {} to {}", word(status), check.to_uppercase()));
+    }
+}
+
+/// No buffer to be had, then a host that is stopping: a stage gets by, call after call.
+pub(super) fn no_buffer(subject: &Subject, findings: &mut Findings) {
+    let Ok(mut rig) = Rig::new(subject, 2) else { return };
+    for supply in [Supply::NoBuffer, Supply::Stopping, Supply::Normal] {
+        if !matches!(rig.activate(), Activation::Answered(raw::OK)) {
+            return findings.skip("no-buffer", "it cannot be activated twice here");
+        }
+        rig.bench().supply = supply;
+        for _ in 0..CALLS {
+            let status = rig.drive();
+            if Status::from_raw(status).is_none() {
+                findings.fail("no-buffer", format!("process answers {status}, which is no status"));
+            }
+            if status == raw::ERR_FAULT {
+                findings.fail("no-buffer", "the plugin is at fault when there is no buffer");
+            }
+        }
+        rig.deactivate();
+        if let Some(fault) = rig.bench().faults().get("released") {
+            findings.fail("no-buffer", format!("with no buffer to be had: {fault}"));
+        }
+    }
+}
+
+/// Two instances, interleaved: the first gives what it gives alone, also after the second is gone.
+pub(super) fn two_instances(subject: &Subject, findings: &mut Findings) {
+    let mut other = None;
+    let alone = [(); 2].map(|()| output_of(subject, &mut other, |_, _| {}));
+    let mut refused = false;
+    let beside = output_of(subject, &mut other, |other, call| match call {
+        0 => {
+            *other = Rig::new(subject, 9).ok();
+            let active = other.as_mut().map(Rig::activate);
+            refused = !matches!(active, Some(Activation::Answered(raw::OK)));
+        }
+        5 if refused => *other = None,
+        5 => {
+            if let Some(mut other) = other.take() {
+                other.deactivate();
+                other.destroy();
+            }
+        }
+        _ if refused => {}
+        _ => {
+            let _ = other.as_mut().map(Rig::drive);
+        }
+    });
+    if refused && !subject.library.descriptor().actuator {
+        return findings.fail("two-instances", "a second instance cannot be made or activated");
+    }
+    if alone[0] == alone[1] && beside != alone[0] {
+        findings.fail("two-instances", "an instance gives other output when a second one runs");
+    }
+}
+
+/// What an instance emits in eight calls; `meanwhile` runs before each.
+fn output_of<'s>(
+    subject: &'s Subject,
+    other: &mut Option<Rig<'s>>,
+    mut meanwhile: impl FnMut(&mut Option<Rig<'s>>, usize),
+) -> Option<Vec<u64>> {
+    let mut rig = Rig::new(subject, 3).ok()?;
+    let Activation::Answered(raw::OK) = rig.activate() else { return None };
+    for call in 0..CALLS {
+        meanwhile(other, call);
+        rig.drive();
+    }
+    let emitted = rig.bench().take_emissions();
+    rig.deactivate();
+    rig.destroy();
+    Some(emitted)
+}
+
+/// A value that nobody has declared: refused by the host, and harmless to `create`.
+pub(super) fn unknown_parameter(subject: &Subject, findings: &mut Findings) {
+    let unknown = ("edgemill-undeclared", ParamInput::Int(1));
+    let given = [(unknown.0.to_owned(), unknown.1.clone())];
+    if params::check(subject.library.descriptor(), &given).is_ok() {
+        findings.fail("unknown-parameter", "the plugin declares `edgemill-undeclared`");
+    }
+    let values = subject.values.iter().chain([(unknown.0, &unknown.1)]);
+    create_with(subject, values, "unknown-parameter", findings);
+}
+
+/// Values of the wrong type, out of range and not among the choices; also harmless to `create`.
+pub(super) fn bad_parameter(subject: &Subject, findings: &mut Findings) {
+    for param in &subject.library.descriptor().params {
+        for bad in bad_values(param) {
+            let others = subject.values.iter().filter(|(name, _)| *name != param.name);
+            let values = others.chain([(param.name.as_str(), &bad)]);
+            create_with(subject, values, "bad-parameter", findings);
+        }
+    }
+}
+
+fn bad_values(param: &crate::Param) -> Vec<ParamInput> {
+    let wrong_type = match param.kind {
+        ParamKind::String => ParamInput::Int(7),
+        _ => ParamInput::String("seven".to_owned()),
+    };
+    let mut bad = vec![wrong_type];
+    match param.kind {
+        ParamKind::Int => bad.extend([ParamInput::Int(i64::MIN), ParamInput::Int(i64::MAX)]),
+        ParamKind::Float => {
+            bad.extend([f64::NAN, f64::INFINITY, -f64::MAX, f64::MAX].map(ParamInput::Float));
+        }
+        ParamKind::String if !param.choices.is_empty() => {
+            bad.push(ParamInput::String("edgemill-no-such-choice".to_owned()));
+        }
+        ParamKind::String | ParamKind::Bool => {}
+    }
+    bad
+}
+
+/// No values at all: refused where one is required, and harmless.
+pub(super) fn missing_parameter(subject: &Subject, findings: &mut Findings) {
+    let required = subject.library.descriptor().params.iter().find(|p| p.required);
+    match (required, Rig::with_values(subject, &[], 4)) {
+        (Some(param), Ok(_)) => findings.fail(
+            "missing-parameter",
+            format!("create answers OK without `{}`, which is required", param.name),
+        ),
+        (_, Err(Refusal::Create(status))) if Status::from_raw(status).is_none() => {
+            findings
+                .fail("missing-parameter", format!("create answers {status}, which is no status"));
+        }
+        _ => {}
+    }
+}
+
+fn create_with<'a>(
+    subject: &Subject,
+    values: impl Iterator<Item = (&'a str, &'a ParamInput)>,
+    check: &'static str,
+    findings: &mut Findings,
+) {
+    let values = RawValues::new(values);
+    if let Err(Refusal::Create(status)) = Rig::with_values(subject, values.as_slice(), 4)
+        && Status::from_raw(status).is_none()
+    {
+        findings.fail(check, format!("create answers {status}, which is no status"));
+    }
+}
+
+/// `process` before activate and after deactivate answers an error and does nothing.
+pub(super) fn order(subject: &Subject, findings: &mut Findings) {
+    let Ok(mut rig) = Rig::new(subject, 5) else { return };
+    let refuses = |rig: &mut Rig<'_>, when: &str, findings: &mut Findings| {
+        let reason = if rig.ports.inputs.is_empty() { Reason::Turn } else { Reason::Input };
+        let status = rig.call(reason);
+        if status >= raw::OK {
+            findings.fail("order", format!("process answers {} {when}", word(status)));
+        }
+    };
+    refuses(&mut rig, "before activate", findings);
+    if let Activation::Answered(raw::OK) = rig.activate() {
+        rig.drive();
+        rig.deactivate();
+        refuses(&mut rig, "after deactivate", findings);
+    }
+}
+
+/// No model where one is needed, half of one, and rubbish: an error, or OK where it is not looked at.
+pub(super) fn model(subject: &Subject, findings: &mut Findings) {
+    let half = &subject.model[..subject.model.len() / 2];
+    let rubbish = vec![0xa5; subject.model.len().max(64)];
+    let cases = [("no model", None), ("half a model", Some(half)), ("rubbish", Some(&rubbish[..]))];
+    for (what, bytes) in cases {
+        let Ok(mut rig) = Rig::new(subject, 6) else { return };
+        let given = bytes.is_some_and(|b| !b.is_empty());
+        if bytes.is_some() && (!given || subject.contract.is_none()) {
+            continue;
+        }
+        match rig.activate_with(bytes) {
+            Activation::Answered(raw::OK) => {
+                rig.drive();
+                rig.deactivate();
+                if given && !subject.model.is_empty() {
+                    findings.fail("model", format!("activate answers OK to {what}"));
+                }
+            }
+            Activation::Answered(status) if Status::from_raw(status).is_none() => {
+                findings.fail("model", format!("activate answers {status} to {what}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `process` of a plugin that says REALTIME calls no allocator, from its first call on.
+pub(super) fn realtime(subject: &Subject, findings: &mut Findings) {
+    if !subject.library.descriptor().realtime {
+        return findings.skip("realtime", "the plugin does not promise it");
+    }
+    let Some(counter) = allocations::Counter::find() else {
+        return findings.skip("realtime", "the allocator cannot be watched on this system");
+    };
+    let Ok(mut rig) = Rig::new(subject, 7) else { return };
+    rig.counter = Some(counter);
+    let Activation::Answered(raw::OK) = rig.activate() else { return };
+    for call in 1..=4 * CALLS {
+        rig.drive();
+        let calls = rig.allocations;
+        if calls > 0 {
+            findings.fail(
+                "realtime",
+                format!("process calls the allocator {calls} times in call {call}"),
+            );
+        }
+    }
+    rig.deactivate();
+}
+
+/// The safe state: before activate, active, after deactivate; each time twice.
+pub(super) fn fail_safe(subject: &Subject, findings: &mut Findings) {
+    let Ok(mut rig) = Rig::new(subject, 8) else { return };
+    let Some(fail_safe) = rig.fail_safe() else {
+        return match subject.library.descriptor().actuator {
+            true => findings
+                .fail("fail-safe", "an actuator, but it has no extension edgemill.fail_safe/1"),
+            false => findings.skip("fail-safe", "the plugin drives nothing"),
+        };
+    };
+    // SAFETY: an extension's state is NULL or a text ended by NUL, valid until destroy.
+    let state = unsafe { crate::descriptor::text("state", fail_safe.state, 512) };
+    match state {
+        Ok(state) if state.is_empty() => findings.fail("fail-safe", "says nothing of its state"),
+        Ok(_) => {}
+        Err(fault) => findings.fail("fail-safe", fault.to_string()),
+    }
+    let twice = |rig: &mut Rig<'_>, when: &str, findings: &mut Findings| {
+        for time in ["first", "second"] {
+            let status = rig.apply(&fail_safe);
+            if status != raw::OK {
+                findings.fail(
+                    "fail-safe",
+                    format!("apply answers {} {when}, the {time} time", word(status)),
+                );
+            }
+        }
+    };
+    twice(&mut rig, "before activate", findings);
+    if let Activation::Answered(raw::OK) = rig.activate() {
+        rig.drive();
+        twice(&mut rig, "while active", findings);
+        rig.deactivate();
+        twice(&mut rig, "after deactivate", findings);
+    }
+}
