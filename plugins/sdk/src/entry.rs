@@ -31,7 +31,7 @@ pub trait Role<P>: 'static {
     ///
     /// # Errors
     /// The output cannot be reached, or there is none.
-    fn fail_safe(plugin: &mut P) -> Result<()>;
+    fn fail_safe(plugin: &mut P, host: Host<'_>) -> Result<()>;
 }
 
 /// A plugin that only computes.
@@ -44,7 +44,7 @@ impl<P: Plugin> Role<P> for Computes {
         None
     }
 
-    fn fail_safe(_: &mut P) -> Result<()> {
+    fn fail_safe(_: &mut P, _: Host<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "it drives nothing"))
     }
 }
@@ -59,8 +59,8 @@ impl<P: Actuator> Role<P> for Acts {
         Some(plugin.safe_state())
     }
 
-    fn fail_safe(plugin: &mut P) -> Result<()> {
-        plugin.fail_safe()
+    fn fail_safe(plugin: &mut P, host: Host<'_>) -> Result<()> {
+        plugin.fail_safe(host)
     }
 }
 
@@ -307,9 +307,9 @@ unsafe fn packets<'c>(
 unsafe extern "C" fn deactivate<P: Plugin>(instance: *mut c_void) {
     // SAFETY: `instance` comes from our create, and the host keeps callbacks of one instance apart.
     let Some((host, inner)) = (unsafe { open::<P>(instance) }) else { return };
-    let active = inner.active.take();
+    let Some(active) = inner.active.take() else { return };
     let outcome = run(host, "deactivate", || {
-        drop(active);
+        inner.plugin.deactivate(host, active.state)?;
         Ok(Status::Ok)
     });
     inner.broken |= outcome.panicked;
@@ -356,7 +356,7 @@ unsafe extern "C" fn apply<P: Plugin, R: Role<P>>(instance: *mut c_void) -> raw:
         return raw::ERR_BAD_ARGUMENT;
     };
     let outcome = run(host, "fail_safe", || {
-        R::fail_safe(&mut inner.plugin)?;
+        R::fail_safe(&mut inner.plugin, host)?;
         Ok(Status::Ok)
     });
     inner.broken |= outcome.panicked;

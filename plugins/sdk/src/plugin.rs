@@ -46,6 +46,15 @@ pub trait Plugin: Sized + Send + 'static {
     /// # Errors
     /// Each counts as a fault of this stage, but for those of [`Error::is_no_fault`](crate::Error::is_no_fault).
     fn process<'m>(&mut self, active: &mut Self::Active<'m>, call: &Call<'_, 'm>) -> Result<()>;
+
+    /// Undoes activate; what it does not drop, the sdk does. Also called after a panic. Runs on the stage's thread.
+    ///
+    /// # Errors
+    /// They are only written to the log: the instance is inactive afterwards, come what may.
+    fn deactivate<'m>(&mut self, host: Host<'m>, active: Self::Active<'m>) -> Result<()> {
+        let _ = (host, active);
+        Ok(())
+    }
 }
 
 /// A plugin that drives the world. Export it by `export!(actuator Type)`.
@@ -57,5 +66,5 @@ pub trait Actuator: Plugin {
     ///
     /// # Errors
     /// The output cannot be reached.
-    fn fail_safe(&mut self) -> Result<()>;
+    fn fail_safe(&mut self, host: Host<'_>) -> Result<()>;
 }
