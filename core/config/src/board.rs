@@ -61,7 +61,7 @@ pub enum MemoryLock {
     Off,
 }
 
-/// Where things are; absolute, or relative to the working folder where the board's file was named so.
+/// Where things are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// Folder of plugins and of their signed list.
@@ -191,5 +191,5 @@ fn check_path(path: &Located<String>, source: &Source<'_>) -> Result<PathBuf, Co
         let message = "a path has 1 to 4096 bytes and no NUL character".to_owned();
         return Err(Fault::Syntax(message).at(path.at.clone()));
     }
-    Ok(source.folder().join(&path.value))
+    Ok(source.resolve(path))
 }

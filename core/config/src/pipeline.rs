@@ -418,7 +418,7 @@ fn check_params(
                 );
             }
             if key.value == PATH {
-                *text = source.folder().join(&text).to_string_lossy().into_owned();
+                *text = source.resolve(text).to_string_lossy().into_owned();
             }
         }
         params.insert(key.value, value);

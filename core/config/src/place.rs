@@ -1,7 +1,7 @@
 //! Where in which file something stands.
 use std::fmt;
 use std::ops::{Deref, Range};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -86,9 +86,11 @@ impl<'a> Source<'a> {
         Place::whole(self.file.clone())
     }
 
-    /// What relative paths in the file are relative to.
-    pub(crate) fn folder(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
+    /// A path of the file: relative ones begin at its folder. Absolute, so that it means the same to a process that
+    /// is started elsewhere.
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
+        let path = self.file.parent().unwrap_or(Path::new("")).join(path);
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     pub(crate) fn locate<T>(&self, value: Spanned<T>) -> Located<T> {
