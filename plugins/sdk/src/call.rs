@@ -2,8 +2,8 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{mem, ptr};
 
 use edgemill_abi::format::Event;
 use edgemill_abi::{
@@ -159,8 +159,8 @@ impl<'c, 'm> Call<'c, 'm> {
         Ok(Some(Retained { host: self.host, packet: *packet }))
     }
 
-    /// Sends a payload out of an output port: an [`Event`], a filled [`Buffer`], an [`Input`] by reference, or a
-    /// [`Retained`] packet. The host sets stream, sequence and times from this call's input.
+    /// Sends a payload out of an output port: an [`Event`], a filled [`Buffer`], or an [`Input`] by
+    /// reference. The host sets stream, sequence and times from this call's input.
     ///
     /// # Errors
     /// There is no such port, the payload is not of its format, or the stage is stopping.
@@ -190,6 +190,26 @@ impl<'c, 'm> Call<'c, 'm> {
         answer(status, "emit_from")
     }
 
+    /// Sends a retained packet on as it came, with its own stream, sequence and times.
+    ///
+    /// # Errors
+    /// As [`Call::emit`].
+    pub fn forward(&self, port: usize, retained: Retained<'m>) -> Result<()> {
+        let packet = retained.packet;
+        let handle = packet.buffer.handle;
+        if !self.inputs.iter().flatten().any(|input| input.buffer.handle == handle) {
+            // The reference goes with the packet. While the buffer is also an input's, the host adds one of its own
+            // instead, and ours is given back as `retained` is dropped.
+            mem::forget(retained);
+        }
+        let table = self.host.table();
+        // SAFETY: as in `emit`; the packet is one that we retained.
+        let status = unsafe {
+            (table.emit_from)(table.raw, number(port), &raw const packet, &raw const packet)
+        };
+        answer(status, "forward")
+    }
+
     /// Calls `run(i)` for i in 0..`count` on the stage's helper threads and this one, and comes back when all are
     /// done.
     ///
@@ -213,7 +233,7 @@ impl<'c, 'm> Call<'c, 'm> {
     }
 
     fn packet(&self, port: usize, payload: impl Payload) -> Result<raw::Packet> {
-        Ok(payload.into_parts(self.outlet(port)?, self.inputs)?.packet())
+        Ok(payload.into_parts(self.outlet(port)?)?.packet())
     }
 }
 
@@ -237,7 +257,7 @@ impl<F: Fn(u32) + Sync> Job<F> {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.run)(index))) {
             job.panicked.store(true, Ordering::Relaxed);
             // Dropping an unknown payload could panic again.
-            std::mem::forget(panic);
+            mem::forget(panic);
         }
     }
 }

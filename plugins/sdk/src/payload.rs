@@ -1,11 +1,11 @@
 //! What can be emitted, and how each hands over its reference.
-use std::mem::{ManuallyDrop, forget};
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 use edgemill_abi::format::Event;
 use edgemill_abi::{Format, raw};
 
-use crate::buffer::{Buffer, Retained};
+use crate::buffer::Buffer;
 use crate::call::Input;
 use crate::{Error, Result};
 
@@ -27,19 +27,15 @@ pub trait Payload: sealed::Parts {}
 impl Payload for Event {}
 impl Payload for Buffer<'_> {}
 impl Payload for Input<'_> {}
-impl Payload for Retained<'_> {}
 
 pub mod sealed {
     use super::Outlet;
     use crate::{Result, raw};
 
-    /// The inputs of the call.
-    pub type Inputs<'a> = &'a [Option<&'a raw::Packet>];
-
     /// Closed, because a packet's reference is handed over with it.
     pub trait Parts {
         /// The packet's own parts; the reference to the buffer goes with them.
-        fn into_parts(self, outlet: &Outlet, inputs: Inputs<'_>) -> Result<Packed>;
+        fn into_parts(self, outlet: &Outlet) -> Result<Packed>;
     }
 
     /// Kind, payload and buffer of a packet; the host sets the rest.
@@ -65,7 +61,7 @@ pub mod sealed {
     }
 }
 
-use sealed::{Inputs, Packed, Parts};
+use sealed::{Packed, Parts};
 
 const NO_BUFFER: raw::Buffer = raw::Buffer { handle: 0, data: ptr::null_mut(), size: 0 };
 
@@ -76,13 +72,13 @@ impl Packed {
 }
 
 impl Parts for Event {
-    fn into_parts(self, _: &Outlet, _: Inputs<'_>) -> Result<Packed> {
+    fn into_parts(self, _: &Outlet) -> Result<Packed> {
         Ok(Packed { kind: raw::KIND_EVENT, payload: self.raw().into(), buffer: NO_BUFFER })
     }
 }
 
 impl Parts for Buffer<'_> {
-    fn into_parts(self, outlet: &Outlet, _: Inputs<'_>) -> Result<Packed> {
+    fn into_parts(self, outlet: &Outlet) -> Result<Packed> {
         if outlet.format != self.format {
             return Err(Error::unfit("the buffer is of a port with another format"));
         }
@@ -96,19 +92,7 @@ impl Parts for Buffer<'_> {
 }
 
 impl Parts for Input<'_> {
-    fn into_parts(self, _: &Outlet, _: Inputs<'_>) -> Result<Packed> {
+    fn into_parts(self, _: &Outlet) -> Result<Packed> {
         Ok(Packed::of(self.packet()))
-    }
-}
-
-impl Parts for Retained<'_> {
-    /// While its buffer is also an input's, the host adds a reference of its own, and ours is given back.
-    fn into_parts(self, _: &Outlet, inputs: Inputs<'_>) -> Result<Packed> {
-        let packed = Packed::of(&self.packet);
-        let handle = packed.buffer.handle;
-        if !inputs.iter().flatten().any(|input| input.buffer.handle == handle) {
-            forget(self);
-        }
-        Ok(packed)
     }
 }
