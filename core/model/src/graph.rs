@@ -333,7 +333,13 @@ impl<'a> Constant<'a> {
 
     /// Scale for each index of the outermost axis; none unless the elements are int8.
     pub fn scales(&self) -> impl ExactSizeIterator<Item = f32> {
-        self.scales.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))
+        self.scale_bytes().iter().map(|&b| f32::from_le_bytes(b))
+    }
+
+    /// Scales as they are stored: little-endian f32.
+    #[must_use]
+    pub fn scale_bytes(&self) -> &[[u8; 4]] {
+        self.scales.as_chunks().0
     }
 
     /// Elements, little-endian and row-major.

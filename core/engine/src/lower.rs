@@ -1,0 +1,364 @@
+//! From nodes to steps.
+use std::ops::Range;
+
+use edgemill_kernels::int8::{Addend, Border, Convolution, Kernel, Output, Pool, SLACK, quantized};
+use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
+use edgemill_model::tensor::{DType, Quantization};
+
+use crate::EngineError;
+use crate::arena::{Arena, LINE, Slot};
+use crate::pack::{Packing, Shape, rule};
+use crate::step::{Buffer, Convolve, Images, Step, Work, depthwise_bytes};
+
+/// A graph as steps; buffers are not placed yet.
+#[derive(Default)]
+pub(crate) struct Lowered {
+    pub steps: Vec<Step>,
+    pub packings: Vec<Packing>,
+    /// The buffer of each value; none for a constant.
+    pub slots: Vec<Option<Slot>>,
+    pub weights_bytes: usize,
+    pub arena: Arena,
+}
+
+pub(crate) fn lower(graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Lowered, EngineError> {
+    let slots = vec![None; graph.values().len()];
+    let mut lowering = Lowering { graph, kernel, out: Lowered { slots, ..Lowered::default() } };
+    for id in graph.inputs() {
+        lowering.give_buffer(id);
+    }
+    for (id, node) in graph.nodes() {
+        lowering.node(id, node)?;
+    }
+    let end = lowering.out.steps.len();
+    for id in graph.outputs() {
+        let slot = lowering.out.slots[id.index()].expect("an output is a node's");
+        lowering.out.arena.keep(slot, end);
+    }
+    Ok(lowering.out)
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph<'g>,
+    kernel: &'g dyn Kernel,
+    out: Lowered,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        self.check_int8(id, node)?;
+        let x = node.inputs[0];
+        match &node.op {
+            Op::Conv2d { window, dilation, groups, clamp } => {
+                self.convolution(id, node, window, *dilation, *groups as usize, *clamp)?;
+            }
+            Op::Dense { clamp } => self.dense(id, node, *clamp)?,
+            Op::MaxPool(window) => {
+                let (pool, images) = self.pool(id, x, window);
+                self.step(id, &[x], Work::MaxPool { pool, images })?;
+            }
+            Op::AveragePool(window) => {
+                let (pool, images) = self.pool(id, x, window);
+                let ratio = f64::from(rule(self.graph, x).scale) / f64::from(self.rule(id).scale);
+                let (zero_point, output) = (self.rule(x).zero_point, self.output(id, Clamp::NONE));
+                let work = Work::AveragePool { pool, zero_point, ratio, output, images };
+                self.step(id, &[x], work)?;
+            }
+            Op::Add { clamp } => {
+                let addend = |x| self.addend(x, id);
+                let (a, b) = (addend(x), addend(node.inputs[1]));
+                let output = self.output(id, *clamp);
+                self.step(id, &node.inputs, Work::Add { a, b, output })?;
+            }
+            Op::Clamp(clamp) => self.translate(id, x, *clamp)?,
+            Op::Softmax => self.softmax(id, x)?,
+            Op::Reshape(_) => self.out.slots[id.index()] = Some(self.slot(x, id)?),
+            Op::Quantize if self.dtype(x) == DType::F32 => {
+                let output = self.output(id, Clamp::NONE);
+                self.step(id, &[x], Work::Quantize { scale: self.rule(id).scale, output })?;
+            }
+            Op::Quantize => self.translate(id, x, Clamp::NONE)?,
+            Op::Dequantize => {
+                let Quantization { scale, zero_point } = self.rule(x);
+                self.step(id, &[x], Work::Dequantize { scale, zero_point })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_int8(&self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        let real = |id: ValueId| self.dtype(id) == DType::F32;
+        let converts = matches!(node.op, Op::Quantize | Op::Dequantize | Op::Reshape(_));
+        if !converts && (real(node.inputs[0]) || real(id)) {
+            return Err(EngineError::Float(self.graph.value(id).name().into()));
+        }
+        Ok(())
+    }
+
+    fn convolution(
+        &mut self,
+        id: ValueId,
+        node: &Node,
+        window: &Window,
+        dilation: [u32; 2],
+        groups: usize,
+        clamp: Clamp,
+    ) -> Result<(), EngineError> {
+        let x = node.inputs[0];
+        let [batch, height, width, channels] = self.picture(x);
+        let [_, out_height, out_width, out_channels] = self.picture(id);
+        let border = border(window, height, width * channels, channels);
+        let input = self.padded(id, x, border, batch)?;
+        let taps = Taps::new(window, dilation, channels, groups, border.wide_row());
+        let job = Convolution {
+            height: out_height,
+            width: out_width,
+            row_step: window.stride[0] as usize * border.wide_row(),
+            column_step: window.stride[1] as usize * channels,
+            offsets: taps.offsets,
+            segment: taps.segment,
+            channels: out_channels / groups,
+            pixel_step: out_channels,
+            output: self.output(id, clamp),
+        };
+        let output = out_height * out_width * out_channels;
+        let images = Images { batch, input: border.bytes(), output };
+        let depth = channels / groups;
+        let work = if groups == channels && out_channels == channels && groups > 1 {
+            self.depthwise(id, job, images)
+        } else {
+            self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
+        };
+        self.step_from(id, vec![input], work);
+        Ok(())
+    }
+
+    fn depthwise(&mut self, id: ValueId, job: Convolution, images: Images) -> Work {
+        let job = Convolution { channels: job.pixel_step, ..job };
+        let shape = Shape::Depthwise { channels: job.channels, taps: job.offsets.len() };
+        let packed = self.pack(id, shape, depthwise_bytes(&job));
+        Work::Depthwise { job, packed, images }
+    }
+
+    fn dense(&mut self, id: ValueId, node: &Node, clamp: Clamp) -> Result<(), EngineError> {
+        let shape = &self.graph.value(node.inputs[0]).spec().shape;
+        let (batch, elements) = (shape[0] as usize, shape[1] as usize);
+        let channels = self.graph.value(id).spec().shape[1] as usize;
+        let job = Convolution {
+            height: batch,
+            width: 1,
+            row_step: elements,
+            column_step: 0,
+            offsets: vec![0],
+            segment: elements,
+            channels,
+            pixel_step: channels,
+            output: self.output(id, clamp),
+        };
+        let images = Images { batch: 1, input: batch * elements, output: batch * channels };
+        let whole = Convolve { job, groups: 1, depth: elements, packed: 0..0, images };
+        let work = self.convolve(id, whole);
+        self.step(id, &node.inputs[..1], work)
+    }
+
+    fn convolve(&mut self, id: ValueId, work: Convolve) -> Work {
+        let Convolution { channels, segment, ref offsets, .. } = work.job;
+        let (groups, segments) = (work.groups, offsets.len());
+        let bytes = self.kernel.panels().packed_bytes(channels, segments, segment);
+        let shape = Shape::Dense { groups, channels, segments, segment };
+        Work::Convolve(Convolve { packed: self.pack(id, shape, groups * bytes), ..work })
+    }
+
+    /// The buffer of `x` with its border, which is the buffer itself where there is none.
+    fn padded(
+        &mut self,
+        id: ValueId,
+        x: ValueId,
+        border: Border,
+        batch: usize,
+    ) -> Result<Buffer, EngineError> {
+        let input = self.buffer(x, id)?;
+        if border.bytes() == border.height * border.row {
+            return Ok(input);
+        }
+        let step = self.out.steps.len();
+        let bytes = batch * border.bytes();
+        let wide = unplaced(self.out.arena.take(bytes + SLACK, step), bytes);
+        let fill = low8(self.rule(x).zero_point);
+        self.push(Step {
+            work: Work::Pad { border, fill, batch },
+            inputs: vec![input],
+            output: wide,
+        });
+        Ok(wide)
+    }
+
+    fn pool(&self, id: ValueId, x: ValueId, window: &Window) -> (Pool, Images) {
+        let [batch, height, width, channels] = self.picture(x);
+        let [_, out_height, out_width, _] = self.picture(id);
+        let pool = Pool {
+            size: [height, width],
+            places: [out_height, out_width],
+            channels,
+            kernel: window.kernel.map(|k| k as usize),
+            stride: window.stride.map(|s| s as usize),
+            border: [window.rows[0] as usize, window.columns[0] as usize],
+        };
+        let input = height * width * channels;
+        (pool, Images { batch, input, output: out_height * out_width * channels })
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
+    fn addend(&self, x: ValueId, sum: ValueId) -> Addend {
+        let Quantization { scale, zero_point } = self.rule(x);
+        Addend { zero_point, ratio: (f64::from(scale) / f64::from(self.rule(sum).scale)) as f32 }
+    }
+
+    /// What depends on a single byte is a table.
+    fn translate(&mut self, id: ValueId, x: ValueId, clamp: Clamp) -> Result<(), EngineError> {
+        let (given, output) = (self.rule(x), self.output(id, clamp));
+        let scale = self.rule(id).scale;
+        let signed = self.dtype(x) == DType::I8;
+        let flip = self.kernel.flip();
+        let table = std::array::from_fn(|byte| {
+            let byte = u8::try_from(byte).expect("a table has 256 entries");
+            let element = if signed { i16::from((byte ^ flip).cast_signed()) } else { byte.into() };
+            let steps = i32::from(element) - given.zero_point;
+            let real = f32::from(i16::try_from(steps).expect("at most 510")) * given.scale;
+            quantized(real, scale, output).cast_unsigned() ^ flip
+        });
+        self.step(id, &[x], Work::Translate(Box::new(table)))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
+    fn softmax(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
+        let axis = self.graph.value(x).spec().shape.last().map_or(1, |&d| d as usize);
+        let step = f64::from(self.rule(x).scale);
+        let power = |d: usize| {
+            let steps = u8::try_from(d).expect("a table has 256 entries");
+            libm::exp(-f64::from(steps) * step) as f32
+        };
+        let table = Box::new(std::array::from_fn(power));
+        let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
+        self.step(id, &[x], Work::Softmax { axis, table, scale, output })
+    }
+
+    /// Adds a step that makes `id` of `inputs`.
+    fn step(&mut self, id: ValueId, inputs: &[ValueId], work: Work) -> Result<(), EngineError> {
+        let buffer = |x: &ValueId| self.buffer(*x, id);
+        let inputs = inputs.iter().map(buffer).collect::<Result<_, _>>()?;
+        self.step_from(id, inputs, work);
+        Ok(())
+    }
+
+    fn step_from(&mut self, id: ValueId, mut inputs: Vec<Buffer>, work: Work) {
+        for input in &mut inputs {
+            input.bytes += work.slack();
+        }
+        let slot = self.give_buffer(id);
+        let output = unplaced(slot, self.graph.value(id).spec().bytes());
+        self.push(Step { work, inputs, output });
+    }
+
+    fn push(&mut self, step: Step) {
+        let number = self.out.steps.len();
+        for buffer in &step.inputs {
+            self.out.arena.keep(buffer.slot, number);
+        }
+        self.out.steps.push(step);
+    }
+
+    fn give_buffer(&mut self, id: ValueId) -> Slot {
+        let bytes = self.graph.value(id).spec().bytes() + SLACK;
+        let slot = self.out.arena.take(bytes, self.out.steps.len());
+        self.out.slots[id.index()] = Some(slot);
+        slot
+    }
+
+    fn pack(&mut self, node: ValueId, shape: Shape, bytes: usize) -> Range<usize> {
+        let start = self.out.weights_bytes;
+        let range = start..start + bytes;
+        self.out.weights_bytes = range.end.next_multiple_of(LINE);
+        self.out.packings.push(Packing { node, shape, range: range.clone() });
+        range
+    }
+
+    fn slot(&self, x: ValueId, reader: ValueId) -> Result<Slot, EngineError> {
+        let name = || EngineError::Constant(self.graph.value(reader).name().into());
+        self.out.slots[x.index()].ok_or_else(name)
+    }
+
+    fn buffer(&self, x: ValueId, reader: ValueId) -> Result<Buffer, EngineError> {
+        Ok(unplaced(self.slot(x, reader)?, self.graph.value(x).spec().bytes()))
+    }
+
+    fn dtype(&self, id: ValueId) -> DType {
+        self.graph.value(id).spec().dtype
+    }
+
+    fn rule(&self, id: ValueId) -> Quantization {
+        rule(self.graph, id)
+    }
+
+    fn picture(&self, id: ValueId) -> [usize; 4] {
+        let shape = &self.graph.value(id).spec().shape;
+        std::array::from_fn(|axis| shape[axis] as usize)
+    }
+
+    /// What may come out of a node that clamps real numbers.
+    fn output(&self, id: ValueId, clamp: Clamp) -> Output {
+        let Quantization { scale, zero_point } = self.rule(id);
+        let element = |real: f32| {
+            let steps = (f64::from(real) / f64::from(scale)).round_ties_even();
+            steps.clamp(-1e6, 1e6) + f64::from(zero_point)
+        };
+        Output::new(zero_point, whole(element(clamp.low)), whole(element(clamp.high)))
+    }
+}
+
+/// Where the taps of a window lie in a picture with its border.
+struct Taps {
+    offsets: Vec<usize>,
+    segment: usize,
+}
+
+impl Taps {
+    /// A row of taps is one segment where they are neighbours; else every tap is one.
+    fn new(
+        window: &Window,
+        dilation: [u32; 2],
+        channels: usize,
+        groups: usize,
+        row: usize,
+    ) -> Self {
+        let [rows, columns] = window.kernel.map(|k| k as usize);
+        let [down, right] = dilation.map(|d| d as usize);
+        if groups == 1 && (right == 1 || columns == 1) {
+            let offsets = (0..rows).map(|y| y * down * row).collect();
+            return Self { offsets, segment: columns * channels };
+        }
+        let places = (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x)));
+        let offsets = places.map(|(y, x)| y * down * row + x * right * channels).collect();
+        Self { offsets, segment: channels / groups }
+    }
+}
+
+fn border(window: &Window, height: usize, row: usize, channels: usize) -> Border {
+    let [above, below] = window.rows.map(|n| n as usize);
+    let [before, after] = window.columns.map(|n| n as usize * channels);
+    Border { height, row, above, below, before, after }
+}
+
+fn unplaced(slot: Slot, bytes: usize) -> Buffer {
+    Buffer { slot, start: 0, bytes }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a zero point is within -128..=127")]
+fn low8(zero_point: i32) -> u8 {
+    (zero_point as i8).cast_unsigned()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "held within ±2·10⁶")]
+fn whole(value: f64) -> i32 {
+    value as i32
+}

@@ -1,0 +1,107 @@
+//! Weights of a node, from the graph's bytes to the kernel's order, without a copy anywhere else.
+use std::ops::Range;
+
+use edgemill_kernels::int8::{Filter, Kernel, pack_depthwise};
+use edgemill_model::graph::{Graph, ValueId};
+use edgemill_model::tensor::Quantization;
+
+/// Which node's weights go where.
+pub(crate) struct Packing {
+    /// The value that the node makes.
+    pub node: ValueId,
+    pub shape: Shape,
+    /// Of all packed weights.
+    pub range: Range<usize>,
+}
+
+/// How a node's weights are cut up.
+#[derive(Clone, Copy)]
+pub(crate) enum Shape {
+    Depthwise { channels: usize, taps: usize },
+    Dense { groups: usize, channels: usize, segments: usize, segment: usize },
+}
+
+pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, memory: &mut [u8]) {
+    let out = &mut memory[packing.range.clone()];
+    let node = Weights::of(graph, packing.node);
+    match packing.shape {
+        Shape::Depthwise { channels, taps } => {
+            node.with_filter(0..channels, 1, taps, |filter| {
+                pack_depthwise(filter, channels, out);
+            });
+        }
+        Shape::Dense { groups, channels, segments, segment } => {
+            let bytes = out.len() / groups;
+            for (group, out) in out.chunks_exact_mut(bytes).enumerate() {
+                let columns = group * channels..(group + 1) * channels;
+                node.with_filter(columns, segments, segment, |filter| {
+                    kernel.panels().pack(filter, channels, kernel.flip(), out);
+                });
+            }
+        }
+    }
+}
+
+/// A node's weights and bias as the graph has them.
+struct Weights<'a> {
+    weights: &'a [u8],
+    bias: Option<&'a [u8]>,
+    scales: &'a [[u8; 4]],
+    zero_point: i32,
+    /// Scales of what goes in and of what comes out.
+    input: f64,
+    output: f64,
+}
+
+impl<'a> Weights<'a> {
+    fn of(graph: &'a Graph<'_>, id: ValueId) -> Self {
+        let node = graph.value(id).node().expect("packings are made for nodes");
+        let constant = |i: usize| graph.value(node.inputs[i]).constant();
+        let weights = constant(1).expect("the graph has checked that weights are constants");
+        let rule = |id: ValueId| rule(graph, id);
+        let (input, output) = (rule(node.inputs[0]), rule(id));
+        Self {
+            weights: weights.data(),
+            bias: (node.inputs.len() == 3).then(|| constant(2).expect("as for weights").data()),
+            scales: weights.scale_bytes(),
+            zero_point: input.zero_point,
+            input: f64::from(input.scale),
+            output: f64::from(output.scale),
+        }
+    }
+
+    fn with_filter(
+        &self,
+        columns: Range<usize>,
+        segments: usize,
+        segment: usize,
+        pack: impl FnOnce(&Filter<'_>),
+    ) {
+        let length = segments * segment;
+        let multipliers = |c: usize| self.multiplier(columns.start + c);
+        pack(&Filter {
+            weights: &self.weights[columns.start * length..columns.end * length],
+            segments,
+            segment,
+            bias: self.bias.map(|bias| &bias[4 * columns.start..4 * columns.end]),
+            multipliers: &multipliers,
+            zero_point: self.zero_point,
+        });
+    }
+
+    /// Scale of x × scale of w ÷ scale of the output, rounded to f32 once.
+    #[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32 that is meant")]
+    fn multiplier(&self, channel: usize) -> f32 {
+        let weights = f64::from(f32::from_le_bytes(self.scales[channel]));
+        (self.input * weights / self.output) as f32
+    }
+}
+
+/// The affine rule of an int8 activation.
+pub(crate) fn rule(graph: &Graph<'_>, id: ValueId) -> Quantization {
+    graph
+        .value(id)
+        .spec()
+        .quantization
+        .expect("the graph has checked that int8 nodes are quantized")
+}

@@ -1,0 +1,166 @@
+//! One piece of a run.
+use std::ops::Range;
+
+use edgemill_kernels::int8::{
+    self, Addend, Border, Convolution, Kernel, Output, Pool, packed_depthwise_bytes,
+};
+
+use crate::arena::Slot;
+
+/// What is done, from where to where.
+pub(crate) struct Step {
+    pub work: Work,
+    pub inputs: Vec<Buffer>,
+    pub output: Buffer,
+}
+
+/// A part of the arena; its start is known when all are placed.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffer {
+    pub slot: Slot,
+    pub start: usize,
+    pub bytes: usize,
+}
+
+impl Buffer {
+    fn range(&self) -> Range<usize> {
+        self.start..self.start + self.bytes
+    }
+}
+
+/// The kinds of work. Pictures come in batches of images of equal size.
+pub(crate) enum Work {
+    Pad { border: Border, fill: u8, batch: usize },
+    Convolve(Convolve),
+    Depthwise { job: Convolution, packed: Range<usize>, images: Images },
+    MaxPool { pool: Pool, images: Images },
+    AveragePool { pool: Pool, zero_point: i32, ratio: f64, output: Output, images: Images },
+    Add { a: Addend, b: Addend, output: Output },
+    Translate(Box<[u8; 256]>),
+    Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
+    Quantize { scale: f32, output: Output },
+    Dequantize { scale: f32, zero_point: i32 },
+}
+
+/// A convolution of each group of channels of each image.
+pub(crate) struct Convolve {
+    pub job: Convolution,
+    pub groups: usize,
+    /// Channels of a group's input.
+    pub depth: usize,
+    pub packed: Range<usize>,
+    pub images: Images,
+}
+
+/// How many, and how many bytes lie from one to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Images {
+    pub batch: usize,
+    pub input: usize,
+    pub output: usize,
+}
+
+impl Images {
+    /// Calls `run` with where each image's input and output begin.
+    fn each(self, mut run: impl FnMut(usize, usize)) {
+        for image in 0..self.batch {
+            run(image * self.input, image * self.output);
+        }
+    }
+}
+
+impl Step {
+    pub fn place(&mut self, starts: &[usize]) {
+        for buffer in self.inputs.iter_mut().chain([&mut self.output]) {
+            buffer.start = starts[buffer.slot.0];
+        }
+    }
+
+    pub fn run(&self, kernel: &dyn Kernel, weights: &[u8], arena: &mut [u8]) {
+        match &self.inputs[..] {
+            [x] => {
+                let [x, y] = arena
+                    .get_disjoint_mut([x.range(), self.output.range()])
+                    .expect("the plan places buffers of a step apart");
+                self.work.run(kernel, weights, x, y);
+            }
+            [a, b] if a.start == b.start => {
+                let [a, y] = arena
+                    .get_disjoint_mut([a.range(), self.output.range()])
+                    .expect("the plan places buffers of a step apart");
+                self.work.add(kernel.flip(), a, a, y);
+            }
+            [a, b] => {
+                let [a, b, y] = arena
+                    .get_disjoint_mut([a.range(), b.range(), self.output.range()])
+                    .expect("the plan places buffers of a step apart");
+                self.work.add(kernel.flip(), a, b, y);
+            }
+            _ => unreachable!("a step has one or two inputs"),
+        }
+    }
+}
+
+impl Work {
+    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+        let flip = kernel.flip();
+        match self {
+            Self::Pad { border, fill, batch } => {
+                let (input, output) = (border.height * border.row, border.bytes());
+                let images = Images { batch: *batch, input, output };
+                images.each(|i, o| int8::pad(border, fill ^ flip, &x[i..], &mut y[o..]));
+            }
+            Self::Convolve(work) => work.run(kernel, weights, x, y),
+            Self::Depthwise { job, packed, images } => {
+                let packed = &weights[packed.clone()];
+                images.each(|i, o| int8::depthwise(job, flip, packed, &x[i..], &mut y[o..]));
+            }
+            Self::MaxPool { pool, images } => {
+                images.each(|i, o| int8::max_pool(pool, flip, &x[i..], &mut y[o..]));
+            }
+            Self::AveragePool { pool, zero_point, ratio, output, images } => images.each(|i, o| {
+                int8::average_pool(pool, flip, *zero_point, *ratio, *output, &x[i..], &mut y[o..]);
+            }),
+            Self::Translate(table) => int8::translate(table, x, y),
+            Self::Softmax { axis, table, scale, output } => {
+                int8::softmax(flip, *axis, table, *scale, *output, x, y);
+            }
+            Self::Quantize { scale, output } => int8::quantize(flip, *scale, *output, x, y),
+            Self::Dequantize { scale, zero_point } => {
+                int8::dequantize(flip, *scale, *zero_point, x, y);
+            }
+            Self::Add { .. } => unreachable!("a sum has two inputs"),
+        }
+    }
+
+    fn add(&self, flip: u8, a: &[u8], b: &[u8], y: &mut [u8]) {
+        let Self::Add { a: left, b: right, output } = self else {
+            unreachable!("only a sum has two inputs")
+        };
+        int8::add(flip, (*left, a), (*right, b), *output, y);
+    }
+
+    /// Bytes that the work may read beyond its input's elements.
+    pub const fn slack(&self) -> usize {
+        if matches!(self, Self::Convolve(_)) { int8::SLACK } else { 0 }
+    }
+}
+
+impl Convolve {
+    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+        let packed = &weights[self.packed.clone()];
+        let bytes = packed.len() / self.groups;
+        self.images.each(|i, o| {
+            for (group, packed) in packed.chunks_exact(bytes).enumerate() {
+                let x = &x[i + group * self.depth..];
+                let y = &mut y[o + group * self.job.channels..];
+                kernel.convolve(&self.job, packed, x, y);
+            }
+        });
+    }
+}
+
+/// Bytes of packed weights of a depthwise job.
+pub(crate) fn depthwise_bytes(job: &Convolution) -> usize {
+    packed_depthwise_bytes(job.channels, job.offsets.len())
+}
