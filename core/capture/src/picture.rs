@@ -14,6 +14,11 @@ const WORDS: [&str; 3] = ["YUYV", "GREY", "RGB24"];
 const FORMATS: [(PixelFormat, [u8; 4]); 3] =
     [(PixelFormat::Yuyv, *b"YUYV"), (PixelFormat::Grey, *b"GREY"), (PixelFormat::Rgb24, *b"RGB3")];
 
+/// The word for one of V4L2's codes, if we take it.
+pub(crate) fn word(code: [u8; 4]) -> Option<&'static str> {
+    FORMATS.iter().zip(WORDS).find(|((_, known), _)| *known == code).map(|(_, word)| word)
+}
+
 /// The parameter `width`; the other two, like it, are the same for every source of pictures.
 pub(crate) const fn width(least: i64) -> Param {
     Param {

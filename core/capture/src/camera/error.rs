@@ -35,7 +35,7 @@ pub enum CameraError {
     },
     /// It exists and is something else.
     #[error(
-        "{} is {is}, not a camera that streams single-planar video; set `device` to one that does",
+        "{} is {is}; a camera that streams single-planar video is needed: set `device` to one that does",
         show(path)
     )]
     NotACamera {

@@ -7,6 +7,7 @@ use v4l::video::Capture;
 use v4l::{Device, FourCC, Fraction, v4l_sys as sys};
 
 use super::ioctl;
+use crate::picture;
 use crate::text::cut;
 
 /// The longest list of any kind that a message repeats.
@@ -25,17 +26,23 @@ pub(super) fn role(flags: u32, card: &str) -> String {
     format!("{what} (`{}`)", cut(card).escape_debug())
 }
 
-/// `YUYV 640x480, 1280x720; GREY 640x480`.
+/// `YUYV 640x480, 1280x720; GREY 640x480`: the formats that we take, with their sizes; where there is none of them, the
+/// names of those there are.
 pub(super) fn formats(device: &Device) -> String {
     let codes = ioctl::formats(device);
-    let described: Vec<_> = codes.iter().map(|code| sizes(device, *code)).collect();
-    list(&described, "; ", "no format at all")
+    let ours = |code: &&[u8; 4]| picture::word(**code).is_some();
+    let taken: Vec<_> = codes.iter().filter(ours).map(|code| sizes(device, *code)).collect();
+    let all: Vec<_> = codes.iter().map(|code| code.escape_ascii().to_string()).collect();
+    match taken.is_empty() {
+        true => format!("only {}, none of which is taken", list(&all, ", ", "nothing")),
+        false => taken.join("; "),
+    }
 }
 
 fn sizes(device: &Device, code: [u8; 4]) -> String {
     let sizes = device.enum_framesizes(FourCC::new(&code)).unwrap_or_default();
     let sizes: Vec<_> = sizes.iter().map(size).collect();
-    format!("{} {}", code.escape_ascii(), list(&sizes, ", ", "in any size"))
+    format!("{} {}", picture::word(code).unwrap_or_default(), list(&sizes, ", ", "in any size"))
 }
 
 fn size(offer: &FrameSize) -> String {
