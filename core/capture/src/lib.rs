@@ -103,20 +103,20 @@ fn replay(params: &Checked, context: Context) -> Result<Box<dyn Stage>, Error> {
     let picture = Picture::new(params)?;
     let recording = Recording::open(&context.base.join(params.text("path")), &picture)?;
     let end = End::from_word(params.text("end"));
-    let player = Player::new(Replay { recording, picture }, params.float("rate_hz"), end);
+    let player = Player::new(Replay { recording, picture }, params.float("rate-hz"), end);
     Ok(SourceStage::boxed(player, picture.image()?, context))
 }
 
 fn pattern(params: &Checked, context: Context) -> Result<Box<dyn Stage>, Error> {
     let picture = Picture::new(params)?;
     let pattern = Pattern::new(&picture, params)?;
-    let player = Player::new(pattern, params.float("rate_hz"), End::Stop);
+    let player = Player::new(pattern, params.float("rate-hz"), End::Stop);
     Ok(SourceStage::boxed(player, picture.image()?, context))
 }
 
 fn series(params: &Checked, context: Context) -> Result<Box<dyn Stage>, Error> {
     let series = Series::open(&context.base.join(params.text("path")), params)?;
-    let rate_hz = params.float("rate_hz");
+    let rate_hz = params.float("rate-hz");
     let packets_hz = match params.text("pace") {
         "fast" => 0.0,
         _ => rate_hz / f64::from(params.int("samples")),

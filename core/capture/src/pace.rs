@@ -11,7 +11,7 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// `rate_hz` 0: every moment is due.
+    /// `rate-hz` 0: every moment is due.
     pub(crate) fn new(rate_hz: f64) -> Self {
         let period_ns = match rate_hz > 0.0 {
             #[expect(

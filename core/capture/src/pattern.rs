@@ -18,7 +18,7 @@ pub(crate) const PARAMS: &[Param] = &[
         kind: Kind::Choice { words: &["bars", "gradient"], fallback: Some("bars") },
     },
     Param {
-        name: "rate_hz",
+        name: "rate-hz",
         unit: "Hz",
         help: "Frames a second; 0 for as fast as they are taken.",
         kind: Kind::Float { least: 0.0, most: 10_000.0, fallback: Some(30.0) },

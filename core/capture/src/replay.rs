@@ -24,7 +24,7 @@ pub(crate) const PARAMS: &[Param] = &[
     picture::HEIGHT,
     picture::FORMAT,
     Param {
-        name: "rate_hz",
+        name: "rate-hz",
         unit: "Hz",
         help: "Frames a second; 0 for as fast as they are taken.",
         kind: Kind::Float { least: 0.0, most: 10_000.0, fallback: Some(0.0) },

@@ -24,7 +24,7 @@ pub(crate) const PARAMS: &[Param] = &[
         kind: Kind::Text { fallback: Some("*") },
     },
     Param {
-        name: "rate_hz",
+        name: "rate-hz",
         unit: "Hz",
         help: "Samples a second, as the sensor took them.",
         kind: Kind::Float { least: 1e-3, most: 10e6, fallback: None },

@@ -47,7 +47,7 @@ impl Open {
         Ok(Self { device, path: owned })
     }
 
-    /// Sets format and rate; `rate_hz` 0 leaves the rate as it is.
+    /// Sets format and rate; `rate-hz` 0 leaves the rate as it is.
     pub(super) fn configure(
         self,
         wanted: &Picture,

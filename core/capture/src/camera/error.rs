@@ -59,7 +59,7 @@ pub enum CameraError {
     },
     /// Rate.
     #[error(
-        "camera {} does not do {wanted} frames a second in this format; {offers}. Set `rate_hz` to a rate it has, or to 0",
+        "camera {} does not do {wanted} frames a second in this format; {offers}. Set `rate-hz` to a rate it has, or to 0",
         show(path)
     )]
     NoRate {

@@ -30,13 +30,13 @@ pub(crate) const PARAMS: &[Param] = &[
     picture::HEIGHT,
     picture::FORMAT,
     Param {
-        name: "rate_hz",
+        name: "rate-hz",
         unit: "Hz",
         help: "Frames a second; 0 for the rate that the camera is set to.",
         kind: Kind::Float { least: 0.0, most: 1000.0, fallback: Some(0.0) },
     },
     Param {
-        name: "timeout_ms",
+        name: "timeout-ms",
         unit: "ms",
         help: "How long no frame may come before the camera is opened again.",
         kind: Kind::Int { least: 100, most: 60_000, fallback: Some(2000) },
@@ -63,8 +63,8 @@ impl Camera {
         Self {
             path,
             picture,
-            rate_hz: params.float("rate_hz"),
-            timeout: Duration::from_millis(params.int("timeout_ms").into()),
+            rate_hz: params.float("rate-hz"),
+            timeout: Duration::from_millis(params.int("timeout-ms").into()),
             streaming: None,
             heard: Instant::now(),
             numbers: Numbers::default(),
