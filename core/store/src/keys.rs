@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::secret::{SECRET_BYTES, Secret};
+use crate::secret::{SECRET_BYTES, Secret, wipe_stack};
 
 /// A key that cannot be made, read or written.
 #[derive(Debug, Error)]
@@ -258,7 +258,9 @@ pub(crate) fn read_secret(path: &Path, role: KeyRole, reach: Reach) -> Result<Se
     if reach == Reach::OwnerOnly && mode & 0o077 != 0 {
         return Err(KeyError::Permissions { path: path.into(), mode });
     }
-    read_key(file, path, SECRET_WORD, role).and_then(Secret::from_bytes)
+    let secret = read_key(file, path, SECRET_WORD, role).and_then(Secret::from_bytes);
+    wipe_stack();
+    secret
 }
 
 pub(crate) fn read_public(path: &Path, role: KeyRole) -> Result<[u8; 32], KeyError> {
@@ -277,6 +279,8 @@ fn open_key(path: &Path) -> Result<(File, u32), KeyError> {
     Ok((file, mode))
 }
 
+/// In a frame of its own, which is gone when its caller wipes.
+#[inline(never)]
 fn read_key(
     file: File,
     path: &Path,

@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::author::KeyRing;
 use crate::cipher::{ChunkCipher, ContentKey, manifest_digest};
 use crate::keys::{Fingerprint, KeyError, PublicDeviceKey};
+use crate::secret::wipe_stack;
 use crate::signed::package_message;
 
 /// A package that cannot be made.
@@ -68,6 +69,7 @@ impl Package {
         let content_key = ContentKey::generate()?;
         let digest = Sha256::digest(&manifest_bytes).into();
         let body = encrypt(payload, &content_key.chunks(&digest));
+        wipe_stack();
         let header = Header {
             manifest_bytes: u32::try_from(manifest_bytes.len())
                 .expect("`to_bytes` holds the limit"),
@@ -97,6 +99,8 @@ impl Package {
     }
 }
 
+/// In a frame of its own, which is gone when its caller wipes.
+#[inline(never)]
 fn encrypt(payload: &[u8], cipher: &ChunkCipher) -> Vec<u8> {
     let chunk_bytes = CHUNK_BYTES as usize;
     let tags = payload.len().div_ceil(chunk_bytes) * TAG_BYTES;

@@ -14,6 +14,7 @@ use crate::cipher::{ContentKey, manifest_digest};
 use crate::device::keys::{DeviceKey, Holder, NoKey};
 use crate::device::trust::Trust;
 use crate::keys::{Fingerprint, KeyError, PublicSigningKey};
+use crate::secret::wipe_stack;
 use crate::signed::{SignatureFault, judge, package_message};
 
 /// A package that must not be believed. Whoever prints it puts the file's name before it.
@@ -272,9 +273,16 @@ impl<R: Read + Seek> Verified<R> {
     }
 
     pub(crate) fn open_with(mut self, holder: &impl Holder) -> Result<ModelView, OpenError> {
+        let decrypted = self.decrypt_with(holder);
+        wipe_stack();
+        Ok(ModelView { memory: decrypted?, manifest: self.package.prefix.manifest })
+    }
+
+    /// In a frame of its own, which is gone when its caller wipes.
+    #[inline(never)]
+    fn decrypt_with(&mut self, holder: &impl Holder) -> Result<LockedMemory, OpenError> {
         let content_key = content_key(&self.package.prefix, holder)?;
-        let memory = self.decrypt(&content_key)?;
-        Ok(ModelView { manifest: self.package.prefix.manifest, memory })
+        self.decrypt(&content_key)
     }
 
     fn decrypt(&mut self, content_key: &ContentKey) -> Result<LockedMemory, OpenError> {

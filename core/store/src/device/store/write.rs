@@ -16,6 +16,7 @@ use crate::device::store::holder::lock_holder;
 use crate::device::store::read::{ReadStore, object_name, object_path, read_state, state_path};
 use crate::device::store::state::{Slot, Slots, State};
 use crate::device::{DeviceKey, Policy, Sealed, StoreKey};
+use crate::secret::wipe_stack;
 
 /// A store, locked for writing until dropped. What can be read of it is in [`ReadStore`].
 pub struct Store {
@@ -83,6 +84,7 @@ impl Store {
         let lock = lock(dir)?;
         let read = ReadStore { dir: dir.into(), key, state: State::default() };
         let mut store = Self { read, disk, _lock: lock };
+        store.sweep();
         store.commit_state(State::default())?;
         Ok(store)
     }
@@ -115,7 +117,9 @@ impl Store {
         let model = prefix.manifest.release.name.clone();
         let floor = self.state.models.get(&model).map_or(0, |slots| slots.floor);
         judge_prefix(&prefix, policy, floor)?;
-        let prefix = self.rewrap(prefix, device_key)?;
+        let prefix = self.rewrap(prefix, device_key);
+        wipe_stack();
+        let prefix = prefix?;
         let slot = self.keep(&prefix, &mut package, policy, floor)?;
         let mut next = self.state.clone();
         next.root_version = next.root_version.max(policy.trust.version());
@@ -191,6 +195,8 @@ impl Store {
         self.commit_state(next)
     }
 
+    /// In a frame of its own, which is gone when its caller wipes.
+    #[inline(never)]
     fn rewrap(&self, mut prefix: Prefix, device_key: &DeviceKey) -> Result<Prefix, StoreError> {
         let key: ContentKey = content_key(&prefix, device_key)?;
         let stanza = key.wrap_for_store(self.key.secret(), &manifest_digest(&prefix))?;
@@ -210,15 +216,17 @@ impl Store {
         let incoming = self.dir.join("tmp/incoming");
         let bytes = prefix.to_bytes();
         let object = object_name(&bytes);
+        let path = object_path(&self.dir, &object);
         let kept = self.write_object(&incoming, &bytes, prefix.header.body_bytes, body).and_then(
             |mut file| {
                 self.prove(&mut file, &incoming, policy, floor)?;
                 self.disk.sync(&file, &incoming).map_err(io_fault("fsync", &incoming))?;
-                self.place(&incoming, &object_path(&self.dir, &object))
+                self.place(&incoming, &path)
             },
         );
         if kept.is_err() {
             let _ = self.disk.remove(&incoming);
+            let _ = self.disk.remove(&path);
         }
         kept.map(|()| Slot {
             object,
