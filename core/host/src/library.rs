@@ -1,6 +1,7 @@
 //! A plugin's file: read, sealed, hashed, loaded, and its descriptor checked. `docs/decisions/0002` says why it is
 //! loaded from memory.
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -208,7 +209,7 @@ fn load_once(
         None => &loaded.entry(sha256).or_insert(Handle(dlopen(file, path)?)).0,
     };
     // SAFETY: only the symbol's address is asked for; nothing is read through it here.
-    let entry = unsafe { library.get::<raw::Descriptor>(raw::ENTRY_SYMBOL) };
+    let entry = unsafe { library.get::<*const raw::Descriptor>(raw::ENTRY_SYMBOL) };
     let entry = entry.map_err(|_| LoadFault::NoEntry)?.as_raw_ptr();
     if entry.is_null() { Err(LoadFault::NoEntry) } else { Ok(entry.cast_const().cast()) }
 }
@@ -223,7 +224,8 @@ fn dlopen(file: Memfd, path: &Path) -> Result<std::mem::ManuallyDrop<unix::Libra
     // a child process made to find out.
     let library = unsafe { unix::Library::open(Some(&place), unix::RTLD_NOW | unix::RTLD_LOCAL) };
     let library = library.map_err(|e| {
-        let words = e.to_string().replace(&*place.to_string_lossy(), &path.to_string_lossy());
+        let words = e.source().map_or_else(|| e.to_string(), ToString::to_string);
+        let words = words.replace(&*place.to_string_lossy(), &path.to_string_lossy());
         LoadFault::Loader(printable(&words, 1000))
     })?;
     // The loader knows libraries by path: were the number used again, it would answer this library for another.

@@ -46,59 +46,80 @@ impl Default for ValidateOptions {
 struct Trial {
     name: &'static str,
     checks: &'static [&'static str],
-    /// Trials all of whose checks must have passed.
+    /// Checks that must have passed, since the trial would only fail again for the same reason.
     needs: &'static [&'static str],
     run: fn(&Subject, &mut Findings),
 }
 
+const LOAD: &[&str] =
+    &["loads", "abi-version", "struct-size", "functions", "descriptor", "extensions"];
+const LIFE: &[&str] = &[
+    "no-crash",
+    "no-hang",
+    "life-cycle",
+    "statuses",
+    "ports",
+    "host-calls",
+    "formats",
+    "burst",
+    "held",
+    "released",
+    "borrowed",
+    "bounds",
+    "timer",
+    "flush",
+];
+/// What an instance must do to be led through any part of its life.
+const ALIVE: &[&str] = &["no-crash", "no-hang", "life-cycle", "statuses", "ports"];
+/// Of [`LIFE`], what makes the bench note a fault during `process`, which allocates.
+const QUIET: &[&str] = &[
+    "no-crash",
+    "no-hang",
+    "life-cycle",
+    "statuses",
+    "ports",
+    "host-calls",
+    "formats",
+    "burst",
+    "held",
+    "released",
+];
+
 /// Every trial, in order; the first is [`Library::open`], which the others begin with as well. A crash or a hang is
 /// found under `no-crash` and `no-hang` in the ordinary life, and under a trial's first check in all others.
 const TRIALS: &[Trial] = &[
+    Trial { name: "load", checks: LOAD, needs: &[], run: |_, _| {} },
+    Trial { name: "life", checks: LIFE, needs: LOAD, run: trials::life },
+    Trial { name: "no-buffer", checks: &["no-buffer"], needs: QUIET, run: trials::no_buffer },
     Trial {
-        name: "load",
-        checks: &["loads", "abi-version", "struct-size", "functions", "descriptor", "extensions"],
-        needs: &[],
-        run: |_, _| {},
+        name: "two-instances",
+        checks: &["two-instances"],
+        needs: ALIVE,
+        run: trials::two_instances,
     },
     Trial {
-        name: "life",
-        checks: &[
-            "no-crash",
-            "no-hang",
-            "life-cycle",
-            "statuses",
-            "ports",
-            "host-calls",
-            "formats",
-            "burst",
-            "held",
-            "released",
-            "borrowed",
-            "bounds",
-            "timer",
-            "flush",
-        ],
-        needs: &["load"],
-        run: trials::life,
+        name: "unknown-parameter",
+        checks: &["unknown-parameter"],
+        needs: ALIVE,
+        run: trials::unknown_parameter,
     },
-    after_life("no-buffer", &["no-buffer"], trials::no_buffer),
-    after_life("two-instances", &["two-instances"], trials::two_instances),
-    after_life("unknown-parameter", &["unknown-parameter"], trials::unknown_parameter),
-    after_life("bad-parameter", &["bad-parameter"], trials::bad_parameter),
-    after_life("missing-parameter", &["missing-parameter"], trials::missing_parameter),
-    after_life("order", &["order"], trials::order),
-    after_life("model", &["model"], trials::model),
-    after_life("realtime", &["realtime"], trials::realtime),
-    after_life("fail-safe", &["fail-safe"], trials::fail_safe),
+    Trial {
+        name: "bad-parameter",
+        checks: &["bad-parameter"],
+        needs: ALIVE,
+        run: trials::bad_parameter,
+    },
+    Trial {
+        name: "missing-parameter",
+        checks: &["missing-parameter"],
+        needs: ALIVE,
+        run: trials::missing_parameter,
+    },
+    Trial { name: "order", checks: &["order"], needs: ALIVE, run: trials::order },
+    Trial { name: "model", checks: &["model"], needs: ALIVE, run: trials::model },
+    Trial { name: "realtime", checks: &["realtime"], needs: QUIET, run: trials::realtime },
+    Trial { name: "fail-safe", checks: &["fail-safe"], needs: ALIVE, run: trials::fail_safe },
 ];
-
-const fn after_life(
-    name: &'static str,
-    checks: &'static [&'static str],
-    run: fn(&Subject, &mut Findings),
-) -> Trial {
-    Trial { name, checks, needs: &["life"], run }
-}
 
 /// Every check of the suite, in the order of the report.
 pub fn checks() -> impl Iterator<Item = &'static str> {
@@ -130,42 +151,17 @@ struct Subject {
 pub fn validate(path: &Path, options: &ValidateOptions) -> Report {
     let mut report = Report::new(path);
     for trial in TRIALS {
-        let unmet = trial.needs.iter().find(|need| !passed(&report, need));
-        match unmet {
-            Some(need) => report.extend(skipped(trial, need)),
+        let passed = |check: &str| report.with(Outcome::Pass).any(|f| f.check == check);
+        match trial.needs.iter().find(|need| !passed(need)) {
+            Some(need) => {
+                let mut findings = Findings::of(trial.checks);
+                findings.skip_all(&format!("needs `{need}` to pass first"));
+                report.extend(findings);
+            }
             None => report.extend(run(trial, path, options)),
         }
     }
     report
-}
-
-/// Whether what other trials build on holds: no check of this trial failed, and its instance came to life.
-fn passed(report: &Report, trial: &str) -> bool {
-    let checks = TRIALS.iter().find(|t| t.name == trial).map_or(&[][..], |t| t.checks);
-    let essential = |f: &&Finding| ESSENTIAL.contains(&&*f.check) && checks.contains(&&*f.check);
-    report.findings.iter().filter(essential).all(|f| f.outcome == Outcome::Pass)
-}
-
-/// Checks without which the later trials would only fail again for the same reason.
-const ESSENTIAL: &[&str] = &[
-    "loads",
-    "abi-version",
-    "struct-size",
-    "functions",
-    "descriptor",
-    "extensions",
-    "no-crash",
-    "no-hang",
-    "life-cycle",
-    "ports",
-];
-
-fn skipped(trial: &Trial, need: &str) -> Findings {
-    let mut findings = Findings::of(trial.checks);
-    for check in trial.checks {
-        findings.skip(check, format!("needs the checks of `{need}` to pass first"));
-    }
-    findings
 }
 
 fn run(trial: &Trial, path: &Path, options: &ValidateOptions) -> Findings {

@@ -109,6 +109,10 @@ impl Findings {
         self.note(check, Outcome::Skip, &detail.into());
     }
 
+    pub(super) fn is_pass(&self, check: &str) -> bool {
+        self.0.iter().any(|f| f.check == check && f.outcome == Outcome::Pass)
+    }
+
     pub(super) fn skip_all(&mut self, detail: &str) {
         self.0.iter_mut().for_each(|f| f.set(Outcome::Skip, detail));
     }
