@@ -43,6 +43,14 @@ pub fn affine(range: Range) -> Quantization {
     Quantization { scale, zero_point: zero_point.clamp(-128, 127) }
 }
 
+/// A real number as the byte of an int8, rounded as the `Preparer` of `kernels` does it.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "clamped to int8")]
+pub fn int8_of(real: f32, rule: Quantization) -> u8 {
+    let step = (f64::from(real) / f64::from(rule.scale)).round_ties_even();
+    ((step + f64::from(rule.zero_point)).clamp(-128.0, 127.0) as i8).cast_unsigned()
+}
+
 /// `graph` in int8. `inputs` has a rule for each of its inputs, `ranges` a range for each of its values.
 ///
 /// # Errors

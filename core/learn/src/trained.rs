@@ -119,6 +119,6 @@ pub(crate) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Le
     serde_json::from_slice(&bytes).map_err(|e| saved(path, &e))
 }
 
-fn saved(path: &Path, said: &dyn std::fmt::Display) -> LearnError {
+pub(crate) fn saved(path: &Path, said: &dyn std::fmt::Display) -> LearnError {
     LearnError::Saved { path: path.to_owned(), said: said.to_string().chars().take(400).collect() }
 }
