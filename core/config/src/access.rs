@@ -1,7 +1,7 @@
 //! `access.toml`, checked: which stage may open which model, and which local user may do what.
 use std::path::Path;
 
-use crate::error::{Errors, Found, choice, few, name};
+use crate::error::{Errors, Found, choice, few, model_name, name};
 use crate::limits;
 use crate::place::{Located, Place, Source};
 use crate::raw::{self, RawAccess, RawGrant, RawUser};
@@ -130,7 +130,7 @@ impl Access {
 fn check_grant(raw: RawGrant, source: &Source<'_>, found: &mut Found) -> Option<Grant> {
     let pipeline = found.note(name("pipeline", source.locate(raw.pipeline)));
     let stage = found.note(name("stage", source.locate(raw.stage)));
-    let model = found.note(name("model", source.locate(raw.model)));
+    let model = found.note(model_name(source.locate(raw.model)));
     Some(Grant { pipeline: pipeline?, stage: stage?, model: model? })
 }
 

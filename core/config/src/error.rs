@@ -315,6 +315,15 @@ pub(crate) fn name(
     Err(Fault::Name { what, found: shown(&name) }.at(name.at))
 }
 
+/// A well-formed name of a model, which may have a `.` in it too.
+pub(crate) fn model_name(name: Located<String>) -> Result<Located<String>, ConfigError> {
+    let plain = Located { value: name.value.replace('.', "-"), at: name.at.clone() };
+    match self::name("model", plain) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(Fault::Name { what: "model", found: shown(&name) }.at(name.at)),
+    }
+}
+
 /// Refuses more of `what` than `most`.
 pub(crate) fn few(
     what: &'static str,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::error::{ConfigError, Errors, Fault, Found, choice, few, list, name, shown, within};
+use crate::error::{
+    ConfigError, Errors, Fault, Found, choice, few, list, model_name, name, shown, within,
+};
 use crate::graph;
 use crate::limits;
 use crate::place::{Located, Place, Source};
@@ -320,8 +322,8 @@ fn check_work(
                 "has both contract and model; model brings the contract with it: remove contract",
             ));
         }
-        (Some(contract), None) => ModelUse::Contract(name("model", contract)?),
-        (None, Some(model)) => ModelUse::Model(name("model", model)?),
+        (Some(contract), None) => ModelUse::Contract(model_name(contract)?),
+        (None, Some(model)) => ModelUse::Model(model_name(model)?),
         (None, None) => ModelUse::None,
     };
     match (source, plugin) {

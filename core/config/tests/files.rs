@@ -93,11 +93,11 @@ fn faults_of_board_and_access_name_their_place() {
 
 #[test]
 fn what_is_not_granted_is_refused() {
-    let text = "[[grant]]\npipeline = \"p\"\nstage = \"s\"\nmodel = \"m\"\n\
+    let text = "[[grant]]\npipeline = \"p\"\nstage = \"s\"\nmodel = \"m.1\"\n\
                 [[user]]\nname = \"op\"\nmay = [\"view\", \"rollback\"]\n";
     let access = Access::parse(text, Path::new("access.toml")).unwrap();
-    assert!(access.may_open("p", "s", "m"));
-    for (pipeline, stage, model) in [("q", "s", "m"), ("p", "t", "m"), ("p", "s", "n")] {
+    assert!(access.may_open("p", "s", "m.1"));
+    for (pipeline, stage, model) in [("q", "s", "m.1"), ("p", "t", "m.1"), ("p", "s", "m")] {
         assert!(!access.may_open(pipeline, stage, model));
     }
     let rights = access.rights_of("op");
