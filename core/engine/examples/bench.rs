@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use edgemill_engine::{Engine, Plan, kernels};
 use edgemill_model::graph::{Graph, Limits};
 
+#[allow(dead_code, reason = "the tests need more of it")]
 #[path = "../tests/network/mod.rs"]
 mod network;
 

@@ -89,14 +89,15 @@ mod tests {
         }
         let (starts, bytes) = arena.places();
         let range = |i: usize| starts[i]..starts[i] + arena.needs[i].bytes;
-        for i in 0..60 {
-            assert_eq!(starts[i] % LINE, 0);
-            assert!(range(i).end <= bytes);
-            for j in 0..i {
-                let (a, b) = (arena.needs[i], arena.needs[j]);
-                let at_once = a.from <= b.to && b.from <= a.to;
-                let apart = range(i).end <= range(j).start || range(j).end <= range(i).start;
-                assert!(!at_once || apart, "{i} and {j}");
+        let ranges: Vec<_> =
+            starts.iter().zip(&arena.needs).map(|(&s, need)| s..s + need.bytes).collect();
+        for (i, (a, first)) in ranges.iter().zip(&arena.needs).enumerate() {
+            assert_eq!(a.start % LINE, 0);
+            assert!(a.end <= bytes);
+            for (b, second) in ranges[..i].iter().zip(&arena.needs) {
+                let at_once = first.from <= second.to && second.from <= first.to;
+                let apart = a.end <= b.start || b.end <= a.start;
+                assert!(!at_once || apart, "{a:?} and {b:?}");
             }
         }
         assert!(bytes < arena.needs.iter().map(|n| n.bytes).sum::<usize>() / 3);

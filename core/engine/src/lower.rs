@@ -1,7 +1,9 @@
 //! From nodes to steps.
 use std::ops::Range;
 
-use edgemill_kernels::int8::{Addend, Border, Convolution, Kernel, Output, Pool, SLACK, quantized};
+use edgemill_kernels::int8::{
+    Addend, Border, Convolution, Kernel, MAX_MEMBERS, Output, Pool, SLACK, quantized,
+};
 use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
 
@@ -23,12 +25,16 @@ pub(crate) struct Lowered {
 
 pub(crate) fn lower(graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Lowered, EngineError> {
     let slots = vec![None; graph.values().len()];
-    let mut lowering = Lowering { graph, kernel, out: Lowered { slots, ..Lowered::default() } };
+    let out = Lowered { slots, ..Lowered::default() };
+    let mut lowering = Lowering { graph, kernel, readers: readers(graph), out };
     for id in graph.inputs() {
         lowering.give_buffer(id);
     }
     for (id, node) in graph.nodes() {
-        lowering.node(id, node)?;
+        // A pool that its convolution has made along with itself has a buffer already.
+        if lowering.out.slots[id.index()].is_none() {
+            lowering.node(id, node)?;
+        }
     }
     let end = lowering.out.steps.len();
     for id in graph.outputs() {
@@ -38,9 +44,34 @@ pub(crate) fn lower(graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Lowered, E
     Ok(lowering.out)
 }
 
+/// Who reads a value.
+#[derive(Clone, Copy)]
+enum Readers {
+    None,
+    /// The node that makes this value.
+    One(ValueId),
+    /// Several nodes, or who takes the graph's outputs.
+    Many,
+}
+
+fn readers(graph: &Graph<'_>) -> Vec<Readers> {
+    let mut readers = vec![Readers::None; graph.values().len()];
+    for (id, node) in graph.nodes() {
+        for input in &node.inputs {
+            let known = &mut readers[input.index()];
+            *known = if matches!(known, Readers::None) { Readers::One(id) } else { Readers::Many };
+        }
+    }
+    for output in graph.outputs() {
+        readers[output.index()] = Readers::Many;
+    }
+    readers
+}
+
 struct Lowering<'g> {
     graph: &'g Graph<'g>,
     kernel: &'g dyn Kernel,
+    readers: Vec<Readers>,
     out: Lowered,
 }
 
@@ -106,15 +137,21 @@ impl Lowering<'_> {
     ) -> Result<(), EngineError> {
         let x = node.inputs[0];
         let [batch, height, width, channels] = self.picture(x);
-        let [_, out_height, out_width, out_channels] = self.picture(id);
+        let depthwise = groups > 1 && groups == channels && groups == self.picture(id)[3];
+        let pool = self.pool_of(id).filter(|_| !depthwise);
+        let (made, pool) = pool.unwrap_or((id, Window::valid(1, 1)));
+        let [_, out_height, out_width, out_channels] = self.picture(made);
         let border = border(window, height, width * channels, channels);
         let input = self.padded(id, x, border, batch)?;
         let taps = Taps::new(window, dilation, channels, groups, border.wide_row());
+        let down = window.stride[0] as usize * border.wide_row();
+        let right = window.stride[1] as usize * channels;
         let job = Convolution {
             height: out_height,
             width: out_width,
-            row_step: window.stride[0] as usize * border.wide_row(),
-            column_step: window.stride[1] as usize * channels,
+            row_step: pool.stride[0] as usize * down,
+            column_step: pool.stride[1] as usize * right,
+            members: places(pool.kernel, down, right).collect(),
             offsets: taps.offsets,
             segment: taps.segment,
             channels: out_channels / groups,
@@ -124,13 +161,25 @@ impl Lowering<'_> {
         let output = out_height * out_width * out_channels;
         let images = Images { batch, input: border.bytes(), output };
         let depth = channels / groups;
-        let work = if groups == channels && out_channels == channels && groups > 1 {
+        let work = if depthwise {
             self.depthwise(id, job, images)
         } else {
             self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
         };
-        self.step_from(id, vec![input], work);
+        self.step_from(made, vec![input], work);
         Ok(())
+    }
+
+    /// The max pool that can be made along with the convolution `id`: the only reader, of whole small windows that do
+    /// not overlap.
+    fn pool_of(&self, id: ValueId) -> Option<(ValueId, Window)> {
+        let Readers::One(pool) = self.readers[id.index()] else { return None };
+        let Op::MaxPool(window) = self.graph.value(pool).node()?.op else { return None };
+        let [rows, columns] = window.kernel;
+        let small = (rows as usize).saturating_mul(columns as usize) <= MAX_MEMBERS;
+        let apart = window.stride[0] >= rows && window.stride[1] >= columns;
+        let whole = [window.rows, window.columns] == [[0; 2]; 2];
+        (small && apart && whole).then_some((pool, window))
     }
 
     fn depthwise(&mut self, id: ValueId, job: Convolution, images: Images) -> Work {
@@ -149,6 +198,7 @@ impl Lowering<'_> {
             width: 1,
             row_step: elements,
             column_step: 0,
+            members: vec![0],
             offsets: vec![0],
             segment: elements,
             channels,
@@ -337,10 +387,15 @@ impl Taps {
             let offsets = (0..rows).map(|y| y * down * row).collect();
             return Self { offsets, segment: columns * channels };
         }
-        let places = (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x)));
-        let offsets = places.map(|(y, x)| y * down * row + x * right * channels).collect();
+        let offsets = places(window.kernel, down * row, right * channels).collect();
         Self { offsets, segment: channels / groups }
     }
+}
+
+/// Bytes from the first place of a window to each, row by row.
+fn places([rows, columns]: [u32; 2], down: usize, right: usize) -> impl Iterator<Item = usize> {
+    let (rows, columns) = (rows as usize, columns as usize);
+    (0..rows).flat_map(move |y| (0..columns).map(move |x| y * down + x * right))
 }
 
 fn border(window: &Window, height: usize, row: usize, channels: usize) -> Border {

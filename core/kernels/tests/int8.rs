@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "the plain arithmetic that the kernels are held against"
@@ -57,6 +58,7 @@ impl Case {
             width,
             row_step: column_step * width + random.below(9),
             column_step,
+            members: (0..1 + random.below(int8::MAX_MEMBERS)).map(|_| random.below(99)).collect(),
             offsets: (0..segments).map(|_| random.below(300)).collect(),
             segment,
             channels,
@@ -93,8 +95,17 @@ impl Case {
         out
     }
 
+    /// Member by member, each rounded, then the greatest: pool after convolution.
     fn plain_element(&self, base: usize, channel: usize) -> i8 {
-        let Convolution { offsets, segment, output, .. } = &self.job;
+        let rounded = |member: &usize| {
+            let sum = self.plain_sum(base + member, channel);
+            plain_rounding(sum as f32 * self.multipliers[channel], self.job.output)
+        };
+        self.job.members.iter().map(rounded).max().unwrap()
+    }
+
+    fn plain_sum(&self, base: usize, channel: usize) -> i64 {
+        let Convolution { offsets, segment, .. } = &self.job;
         let mut sum = self.bias.as_ref().map_or(0, |bias| {
             i64::from(i32::from_le_bytes(bias[4 * channel..][..4].try_into().unwrap()))
         });
@@ -105,7 +116,7 @@ impl Case {
                 sum += x * i64::from(w);
             }
         }
-        plain_rounding(sum as f32 * self.multipliers[channel], *output)
+        sum
     }
 
     fn by(&self, kernel: &dyn Kernel) -> Vec<i8> {
@@ -186,6 +197,7 @@ fn depthwise_equals_plain_sums() {
         // A segment of one element for each channel; taps lie anywhere.
         let (taps, channels) = (case.job.offsets.len(), case.job.channels);
         case.job.segment = 1;
+        case.job.members = vec![0];
         case.x = random.bytes(case.job.input_bytes() + channels + SLACK);
         let multipliers = |c: usize| case.multipliers[c];
         let filter = Filter { segments: 1, segment: taps, ..case.filter(&multipliers) };

@@ -5,12 +5,19 @@ use super::rounding::Output;
 /// Bytes that a convolution may read beyond the last element of a window.
 pub const SLACK: usize = 3;
 
-/// The most output pixels in a tile.
+/// The most sums that one output pixel is the greatest of.
+pub const MAX_MEMBERS: usize = 4;
+
+/// The most windows in a tile.
 pub(super) const MAX_ROWS: usize = 14;
 
-/// Output pixel (i, j) is the sum over segments s of the products of `segment` elements, from byte
-/// i × `row_step` + j × `column_step` + `offsets[s]` of the input, with the weights of that segment. This
-/// is a convolution over a picture that already has its border; a dense layer is one of a single segment.
+/// A window's sum, from byte b of the input on, is the sum over segments s of the products of the `segment` elements
+/// from byte b + `offsets[s]` on with the weights of that segment. Output pixel (i, j) is made of the greatest of the
+/// sums from i × `row_step` + j × `column_step` + m on, for every m of `members`.
+///
+/// This is a convolution over a picture that already has its border, followed by a max pool where there are several members:
+/// multipliers are above 0, so that the greatest sum makes the greatest element. A dense layer is one of
+/// a single segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Convolution {
     /// Rows of output pixels.
@@ -21,6 +28,8 @@ pub struct Convolution {
     pub row_step: usize,
     /// Bytes.
     pub column_step: usize,
+    /// Bytes; 1 to [`MAX_MEMBERS`] of them.
+    pub members: Vec<usize>,
     /// Bytes.
     pub offsets: Vec<usize>,
     /// Elements.
@@ -38,8 +47,8 @@ impl Convolution {
     #[must_use]
     pub fn input_bytes(&self) -> usize {
         let last = (self.height - 1) * self.row_step + (self.width - 1) * self.column_step;
-        let offset = self.offsets.iter().max().copied().unwrap_or(0);
-        last + offset + self.segment.next_multiple_of(4)
+        let most = |offsets: &[usize]| offsets.iter().max().copied().unwrap_or(0);
+        last + most(&self.members) + most(&self.offsets) + self.segment.next_multiple_of(4)
     }
 
     /// Bytes of the output, from the first that is written to the last.
@@ -66,8 +75,9 @@ pub(super) struct Operands<'a> {
 /// One panel's columns of a few output pixels.
 pub(super) struct Tile {
     pub panel: Panel,
-    /// Where each pixel's window begins in `x`; beyond `rows` the last is repeated.
+    /// Where each window begins in `x`, every pixel's members side by side; beyond `rows` the last is repeated.
     pub bases: [usize; MAX_ROWS],
+    /// Windows.
     pub rows: usize,
     /// Where the first pixel's columns begin in `y`.
     pub out: usize,
@@ -83,6 +93,7 @@ impl<'a> Operands<'a> {
         x: &'a [u8],
         y: &'a mut [u8],
     ) -> Self {
+        assert!((1..=MAX_MEMBERS).contains(&job.members.len()), "{} members", job.members.len());
         let needed = panels.packed_bytes(job.channels, job.offsets.len(), job.segment);
         assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
         assert!(x.len() >= job.input_bytes(), "{} bytes in, {} needed", x.len(), job.input_bytes());
@@ -95,18 +106,29 @@ impl<'a> Operands<'a> {
         Self { job, packed, x, y, panels }
     }
 
-    /// Calls `run` for every tile; `rows` says how many pixels a tile of a panel has.
+    /// Calls `run` for every tile; `rows`, at least [`MAX_MEMBERS`], says how many windows a tile of a panel may have.
     pub fn tiles(&mut self, rows: impl Fn(Panel) -> usize, mut run: impl FnMut(&mut Self, &Tile)) {
         let job = self.job;
         for panel in self.panels.cut(job.channels, job.offsets.len(), job.segment) {
-            let rows = rows(panel).clamp(1, MAX_ROWS);
+            let pixels = (rows(panel).min(MAX_ROWS) / job.members.len()).max(1);
             let mut bases = Bases { job, row: 0, column: 0 };
-            for first in (0..job.pixels()).step_by(rows) {
-                let rows = rows.min(job.pixels() - first);
+            for first in (0..job.pixels()).step_by(pixels) {
+                let pixels = pixels.min(job.pixels() - first);
+                let rows = pixels * job.members.len();
                 let out = first * job.pixel_step + panel.first_column;
                 let tile = Tile { panel, bases: bases.next_rows(rows), rows, out };
                 run(self, &tile);
             }
+        }
+    }
+
+    /// Calls `store` with the sums of each pixel's members and the bytes that are made of them.
+    #[inline]
+    pub fn pixels<T>(&mut self, tile: &Tile, sums: &[T], mut store: impl FnMut(&[T], &mut [u8])) {
+        let members = sums[..tile.rows].chunks_exact(self.job.members.len());
+        let pixels = self.y[tile.out..].chunks_mut(self.job.pixel_step);
+        for (sums, pixel) in members.zip(pixels) {
+            store(sums, &mut pixel[..tile.panel.columns]);
         }
     }
 }
@@ -121,8 +143,11 @@ struct Bases<'a> {
 impl Bases<'_> {
     fn next_rows(&mut self, rows: usize) -> [usize; MAX_ROWS] {
         let mut bases = [0; MAX_ROWS];
-        for base in &mut bases[..rows] {
-            *base = self.row + self.column * self.job.column_step;
+        for pixel in bases[..rows].chunks_exact_mut(self.job.members.len()) {
+            let base = self.row + self.column * self.job.column_step;
+            for (window, member) in pixel.iter_mut().zip(&self.job.members) {
+                *window = base + member;
+            }
             self.column += 1;
             if self.column == self.job.width {
                 self.column = 0;

@@ -18,7 +18,7 @@ mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use convolution::{Convolution, SLACK};
+pub use convolution::{Convolution, MAX_MEMBERS, SLACK};
 pub use depthwise::{depthwise, pack_depthwise, packed_depthwise_bytes};
 pub use elementwise::{
     Addend, Border, add, dequantize, flip_into, pad, quantize, softmax, translate,

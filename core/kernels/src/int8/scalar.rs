@@ -1,6 +1,6 @@
 //! The reference: what every other kernel must equal.
 use super::Kernel;
-use super::convolution::{Convolution, Operands, Tile};
+use super::convolution::{Convolution, MAX_MEMBERS, MAX_ROWS, Operands, Tile};
 use super::packing::Panels;
 
 /// Plain Rust, for any processor.
@@ -22,29 +22,41 @@ impl Kernel for Scalar {
     }
 
     fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]) {
-        Operands::new(job, PANELS, packed, x, y).tiles(|_| 1, tile);
+        Operands::new(job, PANELS, packed, x, y).tiles(|_| MAX_MEMBERS, tile);
     }
 }
 
+type Sums = [i32; PANELS.widest];
+
 fn tile(operands: &mut Operands<'_>, tile: &Tile) {
-    let Operands { job, packed, x, y, .. } = operands;
-    let words = packed[tile.panel.start..][..tile.panel.bytes].as_chunks::<4>().0;
+    let words = operands.packed[tile.panel.start..][..tile.panel.bytes].as_chunks::<4>().0;
     let (starts, words) = words.split_at(PANELS.widest);
-    let (multipliers, words) = words.split_at(PANELS.widest);
-    let mut sums: [i32; PANELS.widest] = std::array::from_fn(|c| i32::from_le_bytes(starts[c]));
-    let mut weights = words.chunks_exact(PANELS.widest);
+    let (multipliers, weights) = words.split_at(PANELS.widest);
+    let (job, x) = (operands.job, operands.x);
+    let sums: [Sums; MAX_ROWS] = std::array::from_fn(|row| {
+        let start = std::array::from_fn(|c| i32::from_le_bytes(starts[c]));
+        if row < tile.rows { window(job, start, weights, &x[tile.bases[row]..]) } else { start }
+    });
+    operands.pixels(tile, &sums, |sums, out| {
+        for (c, (y, &multiplier)) in out.iter_mut().zip(multipliers).enumerate() {
+            let greatest = sums.iter().map(|sums| sums[c]).max().expect("a pixel has members");
+            let element = job.output.element(greatest, f32::from_le_bytes(multiplier));
+            *y = element.cast_unsigned();
+        }
+    });
+}
+
+fn window(job: &Convolution, mut sums: Sums, weights: &[[u8; 4]], x: &[u8]) -> Sums {
+    let mut weights = weights.chunks_exact(PANELS.widest);
     for offset in &job.offsets {
-        let window = &x[tile.bases[0] + offset..][..job.segment.next_multiple_of(4)];
-        for (x, w) in window.as_chunks::<4>().0.iter().zip(&mut weights) {
+        let segment = &x[*offset..][..job.segment.next_multiple_of(4)];
+        for (x, w) in segment.as_chunks::<4>().0.iter().zip(&mut weights) {
             for (sum, w) in sums.iter_mut().zip(w) {
                 *sum = sum.wrapping_add(dot(*x, *w));
             }
         }
     }
-    let columns = sums.iter().zip(multipliers).take(tile.panel.columns);
-    for (y, (&sum, &multiplier)) in y[tile.out..].iter_mut().zip(columns) {
-        *y = job.output.element(sum, f32::from_le_bytes(multiplier)).cast_unsigned();
-    }
+    sums
 }
 
 fn dot(x: [u8; 4], w: [u8; 4]) -> i32 {

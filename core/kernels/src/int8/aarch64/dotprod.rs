@@ -1,7 +1,7 @@
 //! NEON with the dot product: `sdot` adds four products to each of four sums. Its intrinsic is not stable in the Rust we
 //! build with; the instruction is.
 use std::arch::aarch64::{
-    int8x16_t, int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s8_s32,
+    int8x16_t, int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s8_s32, vst1q_s32,
 };
 use std::arch::asm;
 
@@ -106,11 +106,18 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
             unsafe { step::<V, R, 0>(&mut sums, &mut weights, &x) };
         }
     }
-    for (r, sums) in sums.iter().enumerate().take(tile.rows) {
-        let out = &mut operands.y[tile.out + r * operands.job.pixel_step..][..tile.panel.columns];
-        // SAFETY: the multipliers follow the starts.
-        unsafe { store(sums, multipliers, operands.job, out) };
+    let mut words = [[[0; LANES]; V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            // SAFETY: the array has the size of a vector.
+            unsafe { vst1q_s32(words[r][v].as_mut_ptr(), sums[r][v]) };
+        }
     }
+    let job = operands.job;
+    operands.pixels(tile, &words, |sums, out| {
+        // SAFETY: the multipliers follow the starts, one for each word of a row.
+        unsafe { store(sums, multipliers, job, out) };
+    });
 }
 
 /// Adds the products of lane `L` of every pixel with the next weights.

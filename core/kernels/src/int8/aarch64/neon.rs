@@ -1,8 +1,8 @@
 //! NEON without the dot product: `smull` and `sadalp`. Two sums of each column stand side by side until the end.
 use std::arch::aarch64::{
     int8x16_t, int32x4_t, vaddq_s32, vcombine_s32, vcvtnq_s32_f32, vcvtq_f32_s32, vdup_n_s32,
-    vdupq_n_f32, vdupq_n_s32, vget_low_s8, vld1q_f32, vld1q_s8, vld1q_s32, vmaxq_f32, vminq_f32,
-    vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vreinterpret_s8_s32,
+    vdupq_n_f32, vdupq_n_s32, vget_low_s8, vld1q_f32, vld1q_s8, vld1q_s32, vmaxq_f32, vmaxq_s32,
+    vminq_f32, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vreinterpret_s8_s32,
     vreinterpretq_s8_s32, vst1q_s32,
 };
 
@@ -93,26 +93,32 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate().take(tile.rows) {
-        let sums: [int32x4_t; V] = std::array::from_fn(|v| {
-            // SAFETY: a panel begins with V vectors of starts, as `packing` says.
-            let start = unsafe { vld1q_s32(panel.add(4 * LANES * v).cast()) };
-            vaddq_s32(start, vpaddq_s32(sums[v][0], sums[v][1]))
-        });
-        let out = &mut operands.y[tile.out + r * operands.job.pixel_step..][..tile.panel.columns];
-        // SAFETY: the multipliers follow the starts.
-        unsafe { store(&sums, multipliers, operands.job, out) };
+    let mut words = [[[0; LANES]; V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            let sum = vpaddq_s32(sums[r][v][0], sums[r][v][1]);
+            // SAFETY: a panel begins with V vectors of starts, as `packing` says; the array has the size of a vector.
+            unsafe {
+                let start = vld1q_s32(panel.add(4 * LANES * v).cast());
+                vst1q_s32(words[r][v].as_mut_ptr(), vaddq_s32(start, sum));
+            }
+        }
     }
+    let job = operands.job;
+    operands.pixels(tile, &words, |sums, out| {
+        // SAFETY: the multipliers follow the starts, one for each word of a row.
+        unsafe { store(sums, multipliers, job, out) };
+    });
 }
 
-/// Applies the rounding rule and writes the columns that there are.
+/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come
+/// by way of memory, since a loop over a row of registers would keep them all in memory during the sums.
 ///
 /// # Safety
-/// The processor has NEON; there are V vectors of multipliers.
-#[inline]
+/// The processor has NEON; there are as many multipliers as sums of a window.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn store<const V: usize>(
-    sums: &[int32x4_t; V],
+    members: &[[[i32; LANES]; V]],
     multipliers: *const u8,
     job: &Convolution,
     out: &mut [u8],
@@ -120,8 +126,13 @@ pub(super) unsafe fn store<const V: usize>(
     let (low, high) = job.output.steps();
     let (low, high) = (vdupq_n_f32(low), vdupq_n_f32(high));
     let zero_point = vdupq_n_s32(job.output.zero_point());
-    for (v, (&sum, out)) in sums.iter().zip(out.chunks_mut(LANES)).enumerate() {
-        // SAFETY: the caller gives V × 4 multipliers.
+    for (v, out) in out.chunks_mut(LANES).enumerate() {
+        // SAFETY: each array has the size of a vector.
+        let sums = |member: &[[i32; LANES]; V]| unsafe { vld1q_s32(member[v].as_ptr()) };
+        let sum = members[1..]
+            .iter()
+            .fold(sums(&members[0]), |greatest, member| vmaxq_s32(greatest, sums(member)));
+        // SAFETY: the caller gives as many multipliers.
         let multiplier = unsafe { vld1q_f32(multipliers.cast::<f32>().add(LANES * v)) };
         let steps = vmulq_f32(vcvtq_f32_s32(sum), multiplier);
         let steps = vminq_f32(vmaxq_f32(steps, low), high);

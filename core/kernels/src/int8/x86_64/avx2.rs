@@ -2,9 +2,9 @@
 //! widened as the even two and the odd two.
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_cvtepi32_ps, _mm256_cvtps_epi32,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi16,
-    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_si256,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_epi32, _mm256_max_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_si256,
 };
 
 use super::super::Kernel;
@@ -100,19 +100,29 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate().take(tile.rows) {
-        let out = &mut operands.y[tile.out + r * operands.job.pixel_step..][..tile.panel.columns];
-        // SAFETY: the multipliers follow the starts.
-        unsafe { store(sums, multipliers, operands.job, out) };
+    let mut words = [[[0; LANES]; V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            // SAFETY: the array has the size of a vector.
+            unsafe { _mm256_storeu_si256(words[r][v].as_mut_ptr().cast(), sums[r][v]) };
+        }
     }
+    let job = operands.job;
+    operands.pixels(tile, &words, |sums, out| {
+        // SAFETY: the multipliers follow the starts, one for each word of a row.
+        unsafe { store(sums, multipliers, job, out) };
+    });
 }
 
-/// Applies the rounding rule and writes the columns that there are. `vcvtps2dq` rounds to nearest, ties to even,
-/// unless somebody has changed MXCSR, which Rust does not allow.
-#[inline]
+/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come by way of memory, since a
+/// loop over a row of registers would keep them all in memory during the sums. `vcvtps2dq` rounds to nearest,
+/// ties to even, unless somebody has changed MXCSR, which Rust does not allow.
+///
+/// # Safety
+/// The processor has AVX2; there are as many multipliers as sums of a window.
 #[target_feature(enable = "avx2")]
 unsafe fn store<const V: usize>(
-    sums: &[__m256i; V],
+    members: &[[[i32; LANES]; V]],
     multipliers: *const u8,
     job: &Convolution,
     out: &mut [u8],
@@ -120,8 +130,13 @@ unsafe fn store<const V: usize>(
     let (low, high) = job.output.steps();
     let (low, high) = (_mm256_set1_ps(low), _mm256_set1_ps(high));
     let zero_point = _mm256_set1_epi32(job.output.zero_point() + i32::from(FLIP));
-    for (v, (&sum, out)) in sums.iter().zip(out.chunks_mut(LANES)).enumerate() {
-        // SAFETY: the caller gives V × 8 multipliers.
+    for (v, out) in out.chunks_mut(LANES).enumerate() {
+        // SAFETY: each array has the size of a vector.
+        let sums = |member: &[[i32; LANES]; V]| unsafe { load(member[v].as_ptr().cast(), 0) };
+        let sum = members[1..]
+            .iter()
+            .fold(sums(&members[0]), |greatest, member| _mm256_max_epi32(greatest, sums(member)));
+        // SAFETY: the caller gives as many multipliers.
         let multiplier = unsafe { _mm256_loadu_ps(multipliers.cast::<f32>().add(LANES * v)) };
         let steps = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), multiplier);
         let steps = _mm256_min_ps(_mm256_max_ps(steps, low), high);

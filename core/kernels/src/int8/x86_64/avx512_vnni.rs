@@ -2,8 +2,8 @@
 use std::arch::x86_64::{
     __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_mask_storeu_epi8, _mm512_add_epi32,
     _mm512_cvt_roundps_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_epi32, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_si512,
 };
 
 use super::super::Kernel;
@@ -113,18 +113,28 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate().take(tile.rows) {
-        let out = &mut operands.y[tile.out + r * operands.job.pixel_step..][..tile.panel.columns];
-        // SAFETY: the multipliers follow the starts; `out` has the tile's columns.
-        unsafe { store(sums, multipliers, operands.job, out) };
+    let mut words = [[[0; LANES]; V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            // SAFETY: the array has the size of a vector.
+            unsafe { _mm512_storeu_si512(words[r][v].as_mut_ptr().cast(), sums[r][v]) };
+        }
     }
+    let job = operands.job;
+    operands.pixels(tile, &words, |sums, out| {
+        // SAFETY: the multipliers follow the starts, one for each word of a row.
+        unsafe { store(sums, multipliers, job, out) };
+    });
 }
 
-/// Applies the rounding rule and writes the columns that there are.
-#[inline]
+/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come by way of memory, since a
+/// loop over a row of registers would keep them all in memory during the sums.
+///
+/// # Safety
+/// The processor has the instructions; there are as many multipliers as sums of a window.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn store<const V: usize>(
-    sums: &[__m512i; V],
+    members: &[[[i32; LANES]; V]],
     multipliers: *const u8,
     job: &Convolution,
     out: &mut [u8],
@@ -132,20 +142,22 @@ unsafe fn store<const V: usize>(
     let (low, high) = job.output.steps();
     let (low, high) = (_mm512_set1_ps(low), _mm512_set1_ps(high));
     let zero_point = _mm512_set1_epi32(job.output.zero_point() + i32::from(FLIP));
-    for (v, &sum) in sums.iter().enumerate() {
-        // SAFETY: the caller gives V × 16 multipliers.
+    for (v, out) in out.chunks_mut(LANES).enumerate() {
+        // SAFETY: each array has the size of a vector.
+        let sums = |member: &[[i32; LANES]; V]| unsafe { load(member[v].as_ptr().cast(), 0) };
+        let sum = members[1..]
+            .iter()
+            .fold(sums(&members[0]), |greatest, member| _mm512_max_epi32(greatest, sums(member)));
+        // SAFETY: the caller gives as many multipliers.
         let multiplier = unsafe { _mm512_loadu_ps(multipliers.cast::<f32>().add(LANES * v)) };
         let steps = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), multiplier);
         let steps = _mm512_min_ps(_mm512_max_ps(steps, low), high);
         let nearest =
             _mm512_cvt_roundps_epi32::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(steps);
         let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(nearest, zero_point));
-        let left = out.len().saturating_sub(LANES * v);
-        let mask = if left >= LANES { u16::MAX } else { (1 << left) - 1 };
+        let mask = u16::MAX >> (LANES - out.len());
         // SAFETY: the mask leaves out what is beyond `out`.
-        unsafe {
-            _mm_mask_storeu_epi8(out.as_mut_ptr().wrapping_add(LANES * v).cast(), mask, bytes);
-        }
+        unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), mask, bytes) };
     }
 }
 
