@@ -198,6 +198,15 @@ impl EdgeAccount {
         self.dropped.iter().map(|(_, count)| count).sum()
     }
 
+    fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.queued += other.queued;
+        for ((_, count), (_, more)) in self.dropped.iter_mut().zip(other.dropped) {
+            *count += more;
+        }
+    }
+
     fn check(&self) -> Result<(), Imbalance> {
         balance(
             self,
@@ -218,6 +227,23 @@ impl fmt::Display for EdgeAccount {
 }
 
 impl StageAccount {
+    fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.passed += other.passed;
+        self.bypassed += other.bypassed;
+        self.consumed += other.consumed;
+        self.delivered += other.delivered;
+        self.faulted += other.faulted;
+        self.no_buffer += other.no_buffer;
+        self.in_call += other.in_call;
+        self.emitted += other.emitted;
+        self.skipped += other.skipped;
+        self.refusals += other.refusals;
+        self.faults += other.faults;
+        self.hangs += other.hangs;
+        self.restarts += other.restarts;
+    }
+
     fn check(&self, edges: &[EdgeAccount]) -> Result<(), Imbalance> {
         let outcomes = self.passed
             + self.bypassed
@@ -249,6 +275,22 @@ impl Account {
         self.edges.iter().try_for_each(EdgeAccount::check)?;
         self.stages.iter().try_for_each(|stage| stage.check(&self.edges))?;
         self.paths().iter().try_for_each(PathAccount::check)
+    }
+
+    /// Adds a stage's numbers, to those of an earlier stage of that name if there was one.
+    pub(crate) fn add_stage(&mut self, new: StageAccount) {
+        match self.stages.iter_mut().find(|stage| stage.name == new.name) {
+            Some(stage) => stage.add(&new),
+            None => self.stages.push(new),
+        }
+    }
+
+    /// Adds an edge's numbers, to those of an earlier edge between the same ports if there was one.
+    pub(crate) fn add_edge(&mut self, new: EdgeAccount) {
+        match self.edges.iter_mut().find(|edge| edge.from == new.from && edge.to == new.to) {
+            Some(edge) => edge.add(&new),
+            None => self.edges.push(new),
+        }
     }
 
     /// The stage of that name.

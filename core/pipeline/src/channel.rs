@@ -142,6 +142,12 @@ impl Edge {
         }
     }
 
+    /// Counts as lost what a join kept whose thread was given up.
+    pub fn lose_held_back(&self) {
+        let lost = self.held_back.swap(0, Ordering::Relaxed);
+        (0..lost).for_each(|_| self.counters.drop(Loss::Restart));
+    }
+
     /// Drops all that waits on the channel.
     pub fn discard(&self, loss: Loss) {
         while self.take().is_some() {
@@ -165,14 +171,17 @@ impl Edge {
         self.closing.load(Ordering::Acquire) && self.receiver.is_empty()
     }
 
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-    }
-
     /// Says whether the receiving stage takes packets.
     pub fn attend(&self, attended: bool) {
         self.attended.store(attended, Ordering::Release);
         self.producer.ring(Ring::Space);
+    }
+
+    /// Whether it is the edge between these ends, with this policy and capacity.
+    pub fn is(&self, names: &(String, String), overflow: Overflow, capacity: u32) -> bool {
+        self.names == *names
+            && self.overflow == overflow
+            && self.sender.capacity() == Some(capacity as usize)
     }
 
     pub fn account(&self) -> EdgeAccount {

@@ -10,11 +10,15 @@ mod bell;
 mod channel;
 pub mod format;
 pub mod histogram;
+pub mod negotiate;
 pub mod outlet;
 pub mod packet;
 pub mod pool;
+pub mod run;
 mod slot;
 pub mod spec;
 pub mod stage;
 
+pub use run::{Event, Factory, Options, RunError, Runtime, check};
 pub use slot::{State, Stop};
+pub use spec::{EdgeSpec, Spec, StageSpec};

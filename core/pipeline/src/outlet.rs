@@ -2,11 +2,12 @@
 //!
 //! An outlet belongs to one instance. Its calls are for the thread that is inside [`crate::stage::Stage::process`], one
 //! at a time; a call at any other moment is refused, and so is every call of an instance that was abandoned
-//! after a hang. An instance that has never to be trusted with memory keeps handles; the references stay here.
+//! after a hang. The instance knows buffers by their handles; the references stay here, so that it can neither give back
+//! what it does not have nor keep more than it said.
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
-use edgemill_abi::{Format, Reason, Status, raw};
+use edgemill_abi::{Format, Status, raw};
 use edgemill_linux::clock::monotonic_ns;
 
 use crate::bell::Ring;
@@ -63,7 +64,6 @@ impl Stamp {
 #[derive(Debug)]
 pub struct Outlet {
     slot: Arc<Slot>,
-    deadline_ns: u64,
     phase: AtomicU32,
     started_ns: AtomicU64,
     /// Time of this call spent waiting in the outlet.
@@ -108,7 +108,7 @@ struct Current {
 /// A reference that the instance has and the desk keeps.
 #[derive(Debug)]
 enum Kept {
-    Acquired { handle: u64, buffer: BufferMut },
+    Acquired { handle: u64, buffer: BufferMut, port: u32 },
     Retained { handle: u64, buffer: BufferRef, port: usize, origin: Origin },
 }
 
@@ -128,16 +128,13 @@ pub(crate) struct Call {
     pub refused: bool,
     /// Time in the stage's own code.
     pub inside_ns: u64,
+    /// Time spent waiting in the outlet.
+    pub waited_ns: u64,
 }
 
 impl Outlet {
     /// `held` has the limit of each input port.
-    pub(crate) fn new(
-        slot: Arc<Slot>,
-        deadline_ns: u64,
-        held: &[u32],
-        ports: Vec<OutPort>,
-    ) -> Self {
+    pub(crate) fn new(slot: Arc<Slot>, held: &[u32], ports: Vec<OutPort>) -> Self {
         let mut desk = Desk {
             held: held.iter().map(|limit| Held { limit: *limit, now: 0 }).collect(),
             current: held.iter().map(|_| None).collect(),
@@ -146,7 +143,6 @@ impl Outlet {
         desk.set_ports(ports);
         Self {
             slot,
-            deadline_ns,
             phase: AtomicU32::new(phase::IDLE),
             started_ns: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
@@ -189,7 +185,7 @@ impl Outlet {
     pub fn acquire(&self, port: u32, size: u64) -> Result<raw::Buffer, Status> {
         self.host_call(|desk| {
             let buffer = desk.acquire(&self.slot, port, size)?;
-            Ok(desk.keep_acquired(buffer))
+            Ok(desk.keep_acquired(port, buffer))
         })
     }
 
@@ -333,11 +329,13 @@ impl Outlet {
 
     fn call(&self, now_ns: u64, refused: bool) -> Call {
         let since = now_ns.saturating_sub(self.started_ns.load(Ordering::Relaxed));
+        let waited_ns = self.waited_ns.load(Ordering::Relaxed);
         Call {
             inputs: self.inputs.swap(0, Ordering::Relaxed).into(),
             emitted: self.emitted.load(Ordering::Relaxed) > 0,
             refused,
-            inside_ns: since.saturating_sub(self.waited_ns.load(Ordering::Relaxed)),
+            inside_ns: since.saturating_sub(waited_ns),
+            waited_ns,
         }
     }
 
@@ -354,13 +352,6 @@ impl Outlet {
     /// Changes where packets go, between two calls.
     pub(crate) fn rewire(&self, ports: Vec<OutPort>) {
         self.at_desk(|desk| desk.set_ports(ports));
-    }
-
-    /// Says that nothing more will come out.
-    pub(crate) fn close(&self) {
-        self.at_desk(|desk| {
-            desk.ports.iter().flat_map(|port| &port.out.edges).for_each(|edge| edge.close());
-        });
     }
 
     /// Drops every reference that the instance still has.
@@ -492,9 +483,13 @@ impl Desk {
     }
 
     fn acquire(&mut self, slot: &Slot, port: u32, size: u64) -> Result<BufferMut, Status> {
+        let unused = |kept: &&Kept| matches!(kept, Kept::Acquired { port: of, .. } if *of == port);
+        let unused = self.kept.iter().filter(unused).count();
         let port = self.port(port)?;
         let Some(pool) = &port.out.pool else { return Err(Status::BadArgument) };
-        if size > pool.buffer_bytes() as u64 || port.acquired >= port.out.burst {
+        if size > pool.buffer_bytes() as u64
+            || port.acquired.max(u32::try_from(unused).unwrap_or(u32::MAX)) >= port.out.burst
+        {
             return Err(Status::BadArgument);
         }
         let Some(buffer) = pool.acquire() else {
@@ -506,9 +501,9 @@ impl Desk {
         Ok(buffer)
     }
 
-    fn keep_acquired(&mut self, buffer: BufferMut) -> raw::Buffer {
+    fn keep_acquired(&mut self, port: u32, buffer: BufferMut) -> raw::Buffer {
         let raw = buffer.raw();
-        self.kept.push(Kept::Acquired { handle: raw.handle, buffer });
+        self.kept.push(Kept::Acquired { handle: raw.handle, buffer, port });
         raw
     }
 
@@ -560,17 +555,12 @@ impl Desk {
         let out = &self.port(port)?.out;
         let before = out.sequence.fetch_add(stamp.skipped + 1, Ordering::Relaxed);
         outlet.slot.counters.skipped.add(stamp.skipped);
-        let deadline_ns = match outlet.deadline_ns {
+        let deadline_ns = match outlet.slot.deadline_ns.load(Ordering::Relaxed) {
             0 => 0,
             after => stamp.capture_ns.saturating_add(after),
         };
         let sequence = before + stamp.skipped;
-        Ok(Origin {
-            stream: outlet.slot.stream,
-            sequence,
-            capture_ns: stamp.capture_ns,
-            deadline_ns,
-        })
+        Ok(Origin { stream: outlet.slot.id, sequence, capture_ns: stamp.capture_ns, deadline_ns })
     }
 
     /// Sends one checked packet along every edge of a port.
@@ -601,9 +591,4 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-/// Whether a call of this kind has inputs that it answers for.
-pub(crate) fn has_inputs(reason: Reason) -> bool {
-    reason == Reason::Input
 }

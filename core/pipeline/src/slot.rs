@@ -1,5 +1,5 @@
 //! What belongs to a stage for as long as its pipeline has it, whichever instance and thread serve it now.
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use edgemill_linux::sched::ThreadId;
@@ -7,6 +7,7 @@ use edgemill_linux::sched::ThreadId;
 use crate::account::{StageAccount, StageCounters};
 use crate::bell::{Bell, Ring};
 use crate::histogram::Histogram;
+use crate::outlet::Outlet;
 
 /// How a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,31 +74,38 @@ pub(crate) struct ThreadFacts {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub name: String,
-    /// Of what begins here; unique in the process.
-    pub stream: u64,
+    /// Unique in the process; also the stream of what begins here.
+    pub id: u64,
     pub bell: Arc<Bell>,
     pub counters: StageCounters,
     /// Time inside the stage's code, per call.
     pub process: Histogram,
     /// From capture to the end of the call, where the stage has no outputs.
     pub latency: Histogram,
+    /// For what begins here: how long after capture it is worth the work; 0 for as long as it takes.
+    pub deadline_ns: AtomicU64,
     state: AtomicU8,
     stop: AtomicU8,
+    /// What follows changes with threads and instances, never on the frame path.
     facts: Mutex<ThreadFacts>,
+    outlet: Mutex<Option<Arc<Outlet>>>,
 }
 
 impl Slot {
-    pub fn new(name: String, stream: u64) -> Self {
+    pub fn new(name: String) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             name,
-            stream,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             bell: Arc::default(),
             counters: StageCounters::default(),
             process: Histogram::default(),
             latency: Histogram::default(),
+            deadline_ns: AtomicU64::new(0),
             state: AtomicU8::new(State::Starting as u8),
             stop: AtomicU8::new(0),
             facts: Mutex::default(),
+            outlet: Mutex::default(),
         }
     }
 
@@ -131,13 +139,22 @@ impl Slot {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Told once by each thread when it begins, never on the frame path.
     pub fn set_facts(&self, facts: ThreadFacts) {
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 
-    pub fn account(&self, in_call: u64, is_source: bool, is_sink: bool) -> StageAccount {
+    /// Of the instance that serves now.
+    pub fn outlet(&self) -> Option<Arc<Outlet>> {
+        self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_outlet(&self, outlet: Option<Arc<Outlet>>) {
+        *self.outlet.lock().unwrap_or_else(PoisonError::into_inner) = outlet;
+    }
+
+    pub fn account(&self, is_source: bool, is_sink: bool) -> StageAccount {
         let counters = &self.counters;
+        let in_call = self.outlet().map_or(0, |outlet| outlet.in_call());
         StageAccount {
             name: self.name.clone(),
             is_source,

@@ -1,0 +1,592 @@
+//! The supervising thread of one pipeline: it hears what the stages report, watches that none hangs, decides about restarts,
+//! and carries out stops and reloads. Its law: it never waits for what it supervises. It sends commands and jobs, which
+//! never block, and sleeps until the next report or the next time it has to look.
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use edgemill_linux::clock::monotonic_ns;
+use edgemill_linux::sched;
+
+use super::build::{Layout, Seated, Seating};
+use super::error::RunError;
+use super::preparer::Job;
+use super::shared::{Member, Shared};
+use super::worker::{Command, Instance, Ways, Wiring, Worker};
+use super::{Event, Options};
+use crate::account::Loss;
+use crate::bell::Ring;
+use crate::channel::Edge;
+use crate::negotiate::SURVIVED_HANGS;
+use crate::slot::{State, Stop};
+use crate::spec::{OnFailure, Spec};
+
+/// What the supervising thread hears.
+pub(super) enum Report {
+    // From stages.
+    /// The thread is on its cores, or could not get there.
+    Begun {
+        slot: u64,
+        result: Result<(), String>,
+    },
+    /// An instance serves.
+    Running {
+        slot: u64,
+    },
+    /// The instance has failed and is gone.
+    Fault {
+        slot: u64,
+        error: String,
+    },
+    /// The old instance is gone as it should, and another one is to come.
+    Vacant {
+        slot: u64,
+    },
+    /// The new wiring is in place.
+    Switched {
+        slot: u64,
+    },
+    /// The safe state was applied.
+    FailSafe {
+        slot: u64,
+        why: String,
+        error: Option<String>,
+    },
+    /// Something worth a line.
+    Warning {
+        slot: u64,
+        text: String,
+    },
+    /// The thread has ended.
+    Ended {
+        slot: u64,
+    },
+    // From the preparing thread.
+    Built {
+        spec: Spec,
+        result: Result<Box<Layout>, RunError>,
+    },
+    Made {
+        slot: u64,
+        turn: u64,
+        result: Result<Instance, RunError>,
+    },
+    // From the owner.
+    Stop(Stop),
+    Reload(Spec),
+}
+
+/// A stage as the supervisor sees it.
+struct Seat {
+    seated: Seated,
+    commands: (Sender<Command>, Receiver<Command>),
+    /// Edges of the old wiring, until the thread has switched: those that came in, and those that went out.
+    leaving: (Vec<Arc<Edge>>, Vec<Arc<Edge>>),
+    failures: VecDeque<u64>,
+    hangs: u32,
+    /// When the next instance is to be made.
+    due_ns: Option<u64>,
+    /// Since when one is being made.
+    making_ns: Option<u64>,
+    /// Counts what was asked of the preparing thread, to know the answer that still matters.
+    turn: u64,
+    ended: bool,
+}
+
+pub(super) struct Supervisor {
+    options: Options,
+    shared: Arc<Shared>,
+    reports: Receiver<Report>,
+    ways: Ways,
+    events: Sender<Event>,
+    seats: Vec<Seat>,
+    stopping: Option<Stop>,
+    drained_by_ns: Option<u64>,
+    reloading: bool,
+    /// Told once: the preparing thread does not come back.
+    stuck: bool,
+}
+
+impl Supervisor {
+    pub fn new(
+        options: Options,
+        shared: Arc<Shared>,
+        reports: Receiver<Report>,
+        ways: Ways,
+        events: Sender<Event>,
+    ) -> Self {
+        Self {
+            options,
+            shared,
+            reports,
+            ways,
+            events,
+            seats: Vec::new(),
+            stopping: None,
+            drained_by_ns: None,
+            reloading: false,
+            stuck: false,
+        }
+    }
+
+    /// Gives every stage of a first layout its thread; what they report is heard in [`Supervisor::run`].
+    pub fn begin(&mut self, layout: Layout) -> Result<(), RunError> {
+        self.show(&layout);
+        let mut seatings = layout.seatings;
+        // Consumers first, so that nothing is sent to a thread that is not there.
+        let order: Vec<_> = layout.plan.order.iter().rev().copied().collect();
+        let mut places: Vec<Option<Seating>> = seatings.drain(..).map(Some).collect();
+        self.seats = Vec::with_capacity(places.len());
+        for seating in order.into_iter().filter_map(|index| places[index].take()) {
+            let seat = self.occupy(seating)?;
+            self.seats.push(seat);
+        }
+        Ok(())
+    }
+
+    fn occupy(&self, seating: Seating) -> Result<Seat, RunError> {
+        let seat = Seat::new(seating.seated);
+        seat.spawn(&self.ways, seating.instance)?;
+        Ok(seat)
+    }
+
+    /// Runs until every stage has ended.
+    pub fn run(mut self) {
+        while !self.seats.iter().all(|seat| seat.ended) {
+            match self.reports.recv_timeout(self.pause()) {
+                Ok(report) => self.hear(report),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.watch();
+        }
+        let _ = self.ways.jobs.send(Job::Quit);
+        let account = self.shared.end();
+        self.tell(Event::Ended(account));
+    }
+
+    /// A quarter of the shortest hang, so that one is found at most a quarter late.
+    fn pause(&self) -> Duration {
+        let hangs = self.seats.iter().filter(|seat| !seat.ended).map(|seat| seat.seated.spec.hang);
+        let shortest = hangs.filter(|hang| !hang.is_zero()).min().unwrap_or(Duration::MAX);
+        let pause = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(250));
+        let now = monotonic_ns();
+        let due = self.seats.iter().filter_map(|seat| seat.due_ns).min();
+        due.map_or(pause, |due| pause.min(Duration::from_nanos(due.saturating_sub(now))))
+    }
+
+    fn tell(&self, event: Event) {
+        // One that nobody reads is dropped: the status tells the same.
+        let _ = self.events.try_send(event);
+        if let Some(waker) = &self.options.waker {
+            waker.wake();
+        }
+    }
+
+    fn tell_state(&self, seat: usize, why: Option<String>) {
+        let slot = &self.seats[seat].seated.slot;
+        self.shared.note(slot.id, why.clone());
+        self.tell(Event::State { stage: slot.name.clone(), state: slot.state(), why });
+    }
+
+    fn seat(&self, slot: u64) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.seated.slot.id == slot)
+    }
+
+    // Hearing.
+
+    fn hear(&mut self, report: Report) {
+        match report {
+            Report::Stop(stop) => self.stop(stop),
+            Report::Reload(spec) => self.reload(spec),
+            Report::Built { spec, result } => self.rebuilt(&spec, result),
+            Report::Made { slot, turn, result } => self.made(slot, turn, result),
+            Report::Begun { slot, .. }
+            | Report::Running { slot }
+            | Report::Fault { slot, .. }
+            | Report::Vacant { slot }
+            | Report::Switched { slot }
+            | Report::FailSafe { slot, .. }
+            | Report::Warning { slot, .. }
+            | Report::Ended { slot } => {
+                if let Some(seat) = self.seat(slot) {
+                    self.hear_stage(seat, report);
+                }
+            }
+        }
+    }
+
+    fn hear_stage(&mut self, seat: usize, report: Report) {
+        let stage = || self.seats[seat].seated.slot.name.clone();
+        match report {
+            Report::Begun { result: Err(text), .. } => {
+                self.tell(Event::Warning {
+                    stage: stage(),
+                    text: format!("cannot be pinned: {text}"),
+                });
+            }
+            Report::Begun { .. } => {
+                if let Some(text) = self.seats[seat].seated.slot.facts().warning {
+                    self.tell(Event::Warning { stage: stage(), text });
+                }
+            }
+            Report::Running { .. } => self.tell_state(seat, None),
+            Report::Fault { error, .. } => self.failed(seat, error),
+            Report::Vacant { .. } => self.make(seat),
+            Report::Switched { .. } => self.seats[seat].leaving = Default::default(),
+            Report::FailSafe { why, error, .. } => {
+                self.tell(Event::FailSafe { stage: stage(), why, error });
+            }
+            Report::Warning { text, .. } => self.tell(Event::Warning { stage: stage(), text }),
+            Report::Ended { .. } => {
+                let ended = &mut self.seats[seat];
+                (ended.ended, ended.due_ns, ended.making_ns) = (true, None, None);
+                self.tell_state(seat, None);
+            }
+            _ => {}
+        }
+    }
+
+    // Failures.
+
+    fn failed(&mut self, seat: usize, why: String) {
+        self.tell_state(seat, Some(why.clone()));
+        if self.stopping.is_some() {
+            return self.seats[seat].send(Command::Hold);
+        }
+        if self.seats[seat].seated.spec.on_failure == OnFailure::Halt {
+            let stage = self.seats[seat].seated.slot.name.clone();
+            self.tell(Event::Halted { stage, why });
+            return self.stop(Stop::Drop);
+        }
+        let policy = &self.options.restart;
+        let now = monotonic_ns();
+        match self.seats[seat].next_attempt(now, policy) {
+            Some(pause) => self.seats[seat].due_ns = Some(now.saturating_add(pause)),
+            None => self.hold(seat, &format!("failed too often, at last: {why}")),
+        }
+    }
+
+    /// No more attempts. A stage that can be bypassed stays so; any other throws away what comes.
+    fn hold(&mut self, seat: usize, why: &str) {
+        let held = &self.seats[seat];
+        if held.seated.spec.on_failure != OnFailure::Bypass {
+            held.seated.slot.set_state(State::Held);
+            held.send(Command::Hold);
+            let text = format!("stage {} upstream is held", held.seated.slot.name);
+            for below in self.downstream(seat) {
+                self.seats[below].send(Command::FailSafe(text.clone()));
+            }
+        }
+        self.tell_state(seat, Some(why.to_owned()));
+    }
+
+    /// All stages that packets of this one could reach.
+    fn downstream(&self, seat: usize) -> Vec<usize> {
+        let mut found = vec![seat];
+        let mut next = 0;
+        while let Some(&from) = found.get(next) {
+            let outputs = &self.seats[from].seated.wiring.outputs;
+            let edges: Vec<_> = outputs.iter().flat_map(|port| &port.edges).collect();
+            let below = self.seats.iter().enumerate().filter(|(index, below)| {
+                let inputs = &below.seated.wiring.inputs;
+                !found.contains(index)
+                    && inputs.iter().any(|(input, _)| edges.iter().any(|e| Arc::ptr_eq(e, input)))
+            });
+            let below: Vec<_> = below.map(|(index, _)| index).collect();
+            found.extend(below);
+            next += 1;
+        }
+        found.split_off(1)
+    }
+
+    /// Asks the preparing thread for an instance.
+    fn make(&mut self, seat: usize) {
+        let seat = &mut self.seats[seat];
+        seat.turn += 1;
+        seat.due_ns = None;
+        seat.making_ns = Some(monotonic_ns());
+        let seated = Box::new(seat.seated.clone());
+        let _ = self.ways.jobs.send(Job::Make { seated, turn: seat.turn });
+    }
+
+    fn made(&mut self, slot: u64, turn: u64, result: Result<Instance, RunError>) {
+        let wanted = self.seat(slot).filter(|&seat| {
+            let seat = &self.seats[seat];
+            seat.turn == turn && !seat.ended && seat.making_ns.is_some()
+        });
+        match (wanted, result) {
+            (Some(seat), Ok(instance)) => {
+                let seat = &mut self.seats[seat];
+                seat.making_ns = None;
+                seat.seated.slot.counters.restarts.add(1);
+                seat.send(Command::Install(instance));
+            }
+            (Some(seat), Err(error)) => {
+                self.seats[seat].making_ns = None;
+                self.failed(seat, error.to_string());
+            }
+            (None, Ok(instance)) => {
+                let _ = self.ways.jobs.send(Job::Destroy(instance.stage));
+            }
+            (None, Err(_)) => {}
+        }
+    }
+
+    // Watching.
+
+    fn watch(&mut self) {
+        let now = monotonic_ns();
+        for seat in 0..self.seats.len() {
+            if !self.seats[seat].ended {
+                self.watch_hang(seat, now);
+            }
+            if self.seats[seat].due_ns.is_some_and(|due| due <= now) {
+                self.make(seat);
+            }
+        }
+        if self.drained_by_ns.is_some_and(|by| by <= now) {
+            self.stop(Stop::Drop);
+        }
+        self.watch_preparing(now);
+    }
+
+    fn watch_preparing(&mut self, now: u64) {
+        let limit = u64::try_from(self.options.prepare_limit.as_nanos()).unwrap_or(u64::MAX);
+        let late =
+            |seat: &&Seat| seat.making_ns.is_some_and(|since| now.saturating_sub(since) > limit);
+        if let (Some(seat), false) = (self.seats.iter().find(late), self.stuck) {
+            let stage = seat.seated.slot.name.clone();
+            let why =
+                format!("making an instance has not come back in {:?}", self.options.prepare_limit);
+            self.stuck = true;
+            self.tell(Event::Fatal { stage, why });
+        }
+    }
+
+    fn watch_hang(&mut self, seat: usize, now: u64) {
+        let Seated { slot, spec, .. } = &self.seats[seat].seated;
+        let limit = u64::try_from(spec.hang.as_nanos()).unwrap_or(u64::MAX);
+        let Some(outlet) = slot.outlet().filter(|_| limit > 0) else { return };
+        if outlet.inside_ns(now).is_none_or(|inside| inside <= limit) {
+            return;
+        }
+        let Some(call) = outlet.abandon(now) else { return };
+        slot.counters.hangs.add(1);
+        let outcome = if call.emitted { &slot.counters.passed } else { &slot.counters.faulted };
+        outcome.add(call.inputs);
+        self.replace_thread(seat, call.inside_ns);
+    }
+
+    /// The thread cannot be killed: it sinks to where it harms least, and another takes over what belongs to the stage.
+    fn replace_thread(&mut self, seat: usize, inside_ns: u64) {
+        let abandoned = &mut self.seats[seat];
+        let slot = Arc::clone(&abandoned.seated.slot);
+        let spec = abandoned.seated.spec.clone();
+        slot.set_outlet(None);
+        if let Some(thread) = slot.facts().thread {
+            let _ = sched::set_idle(thread);
+        }
+        let bypass = spec.on_failure == OnFailure::Bypass;
+        slot.set_state(if bypass { State::Degraded } else { State::Restarting });
+        abandoned.hangs += 1;
+        abandoned.drop_old_wiring();
+        for (edge, _) in &abandoned.seated.wiring.inputs {
+            edge.lose_held_back();
+            edge.attend(bypass);
+        }
+        let hangs = abandoned.hangs;
+        let why = format!("hung: {} ms inside one call", inside_ns / 1_000_000);
+        let spawned = abandoned.spawn(&self.ways, None);
+        let fatal = match spawned {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if spec.holds_device => Some(format!("{why}, and it holds a device")),
+            Ok(()) if hangs > SURVIVED_HANGS => Some(format!("{why}, the {hangs}. time")),
+            Ok(()) => None,
+        };
+        match fatal {
+            None => self.failed(seat, why),
+            Some(why) => {
+                self.hold(seat, &why);
+                self.tell(Event::Fatal { stage: slot.name.clone(), why });
+            }
+        }
+    }
+
+    // Stopping.
+
+    fn stop(&mut self, stop: Stop) {
+        if self.stopping == Some(Stop::Drop) {
+            return;
+        }
+        self.stopping = Some(stop);
+        let limit = u64::try_from(self.options.drain_limit.as_nanos()).unwrap_or(u64::MAX);
+        let drained_by = monotonic_ns().saturating_add(limit);
+        self.drained_by_ns = (stop == Stop::Drain).then_some(drained_by);
+        for seat in self.seats.iter_mut().filter(|seat| !seat.ended) {
+            let is_source = seat.seated.wiring.inputs.is_empty();
+            if stop == Stop::Drop || is_source {
+                seat.seated.slot.stop(stop);
+            }
+            if seat.due_ns.take().is_some() || seat.making_ns.take().is_some() {
+                seat.send(Command::Hold);
+            }
+        }
+    }
+
+    // Reloading.
+
+    fn reload(&mut self, spec: Spec) {
+        let busy = match (self.stopping, self.reloading) {
+            (Some(_), _) => Some("stopping"),
+            (_, true) => Some("reloading"),
+            _ => None,
+        };
+        if let Some(busy) = busy {
+            return self.tell(Event::Reloaded(Err(RunError::Busy(busy))));
+        }
+        self.reloading = true;
+        let current = self.seats.iter().filter(|seat| !seat.ended).map(|seat| {
+            let alive = seat.seated.slot.outlet().is_some();
+            Seated { alive, ..seat.seated.clone() }
+        });
+        let _ = self.ways.jobs.send(Job::Build { spec, current: current.collect() });
+    }
+
+    fn rebuilt(&mut self, spec: &Spec, result: Result<Box<Layout>, RunError>) {
+        self.reloading = false;
+        let result = match result {
+            Ok(_) if self.stopping.is_some() => Err(RunError::Busy("stopping")),
+            result => result,
+        };
+        match result {
+            Ok(layout) => self.change(spec, *layout),
+            Err(error) => self.tell(Event::Reloaded(Err(error))),
+        }
+    }
+
+    /// Everything the new layout needs is there: each stage switches at its next packet boundary, and what is no longer
+    /// named ends with its inputs.
+    fn change(&mut self, spec: &Spec, mut layout: Layout) {
+        self.show(&layout);
+        for seat in self.seats.iter().filter(|seat| !seat.ended) {
+            if !spec.stages.iter().any(|stage| stage.name == seat.seated.slot.name) {
+                seat.leave();
+            }
+        }
+        let mut changed = Vec::new();
+        for seating in layout.seatings.drain(..) {
+            let name = seating.seated.slot.name.clone();
+            match self.seat_anew(seating) {
+                Ok(true) => changed.push(name),
+                Ok(false) => {}
+                Err(error) => self.tell(Event::Fatal { stage: name, why: error.to_string() }),
+            }
+        }
+        self.tell(Event::Reloaded(Ok(changed)));
+    }
+
+    /// Whether anything about the stage changes.
+    fn seat_anew(&mut self, seating: Seating) -> Result<bool, RunError> {
+        let slot = seating.seated.slot.id;
+        let Some(seat) = self.seat(slot).filter(|_| seating.stays) else {
+            let seat = self.occupy(seating)?;
+            self.seats.push(seat);
+            return Ok(true);
+        };
+        let Seating { seated, instance, replace, .. } = seating;
+        let seat = &mut self.seats[seat];
+        let renewed = instance.is_some() || replace;
+        let changed = renewed || !seat.seated.wiring.is_same(&seated.wiring);
+        let retry = !renewed && (seat.due_ns.is_some() || seat.making_ns.is_some());
+        if changed {
+            seat.rewire(&seated.wiring, instance, replace);
+        }
+        seat.seated = seated;
+        if renewed {
+            (seat.due_ns, seat.making_ns) = (None, None);
+            seat.failures.clear();
+        } else if retry {
+            seat.due_ns = Some(monotonic_ns());
+        }
+        Ok(changed)
+    }
+
+    /// Puts a layout where status and account find it.
+    fn show(&self, layout: &Layout) {
+        let members = layout.seatings.iter().map(|seating| Member::of(&seating.seated)).collect();
+        self.shared.show(layout.plan.name.clone(), members, &layout.edges);
+    }
+}
+
+impl Seat {
+    fn new(seated: Seated) -> Self {
+        Self {
+            seated,
+            commands: unbounded(),
+            leaving: Default::default(),
+            failures: VecDeque::new(),
+            hangs: 0,
+            due_ns: None,
+            making_ns: None,
+            turn: 0,
+            ended: false,
+        }
+    }
+
+    fn spawn(&self, ways: &Ways, instance: Option<Instance>) -> Result<(), RunError> {
+        let Seated { slot, wiring, .. } = &self.seated;
+        let (slot, commands) = (Arc::clone(slot), self.commands.1.clone());
+        let worker = Worker::new(slot, commands, ways.clone(), wiring.clone(), instance);
+        worker
+            .spawn()
+            .map_err(|source| RunError::Thread { stage: self.seated.slot.name.clone(), source })
+    }
+
+    fn send(&self, command: Command) {
+        let _ = self.commands.0.send(command);
+        self.seated.slot.bell.ring(Ring::Command);
+    }
+
+    /// How long to wait for the next attempt; `None` after too many within the window.
+    fn next_attempt(&mut self, now: u64, policy: &super::RestartPolicy) -> Option<u64> {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let begin = now.saturating_sub(ns(policy.window));
+        self.failures.retain(|failure| *failure >= begin);
+        self.failures.push_back(now);
+        let count = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
+        let pause = policy.first.saturating_mul(1_u32.checked_shl(count - 1).unwrap_or(u32::MAX));
+        (count <= policy.limit).then(|| ns(pause.min(policy.most)))
+    }
+
+    /// Ends the stage: a source now, any other when its inputs have ended.
+    fn leave(&self) {
+        if self.seated.wiring.inputs.is_empty() {
+            self.seated.slot.stop(Stop::Drain);
+        } else if self.seated.slot.outlet().is_none() {
+            self.send(Command::Hold);
+        }
+    }
+
+    fn rewire(&mut self, wiring: &Wiring, instance: Option<Instance>, replace: bool) {
+        let old = &self.seated.wiring;
+        let stays = |edge: &Arc<Edge>| wiring.edges().any(|new| Arc::ptr_eq(new, edge));
+        let inputs = old.inputs.iter().map(|(edge, _)| edge).filter(|edge| !stays(edge));
+        let outputs = old.outputs.iter().flat_map(|port| &port.edges).filter(|edge| !stays(edge));
+        self.leaving.0.extend(inputs.cloned());
+        self.leaving.1.extend(outputs.cloned());
+        let wiring = Box::new(wiring.clone());
+        self.send(Command::Rewire { wiring, instance, replace });
+    }
+
+    /// Does for a thread that was given up what it would have done when it switched.
+    fn drop_old_wiring(&mut self) {
+        for edge in self.leaving.0.drain(..) {
+            edge.lose_held_back();
+            edge.attend(false);
+            edge.discard(Loss::Restart);
+        }
+        self.leaving.1.drain(..).for_each(|edge| edge.close());
+    }
+}
