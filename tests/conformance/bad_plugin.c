@@ -41,9 +41,10 @@ static edgemill_format_range event_range;
 /* Written once, always with the same bytes, before any instance is seen. */
 __attribute__((constructor)) static void set_up(void) {
     tensor_range.least.kind = tensor_range.most.kind = EDGEMILL_KIND_TENSOR;
-    edgemill_tensor tensor = {EDGEMILL_DTYPE_U8, 2, {1, 24}, 0.0f, 0};
+    edgemill_tensor tensor = {EDGEMILL_DTYPE_U8, 1, {24}, 0.0f, 0};
     tensor_range.least.payload.tensor = tensor_range.most.payload.tensor = tensor;
     event_range.least.kind = event_range.most.kind = EDGEMILL_KIND_EVENT;
+    if (FAULT(CRASH_LOAD)) crash();
 #if FAULT(LOADS)
     extern void edgemill_no_such_function(void);
     edgemill_no_such_function();
@@ -138,7 +139,7 @@ static edgemill_status emit_copy(instance *self, const edgemill_packet *in) {
     if (status != EDGEMILL_OK) return status;
     memcpy(packet.buffer.data, in->buffer.data, in->buffer.size);
     if (FAULT(BOUNDS)) packet.buffer.data[packet.buffer.size] = 0;
-    if (FAULT(FORMATS)) packet.payload.tensor.shape[1] = 23;
+    if (FAULT(FORMATS)) packet.payload.tensor.shape[0] = 23;
     status = self->host->emit(self->host, 0, &packet);
     return status == EDGEMILL_ERR_STOPPING || FAULT(FORMATS) ? EDGEMILL_OK : status;
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use edgemill_host::{Outcome, ValidateOptions, checks, validate};
 
-use crate::Case;
 use crate::fixture::{bad_plugin, names, options};
+use crate::{Case, Verdict, expect};
 
 /// The fault of `bad_plugin.c`, the check that must find it, and what its detail must say.
 const FAULTS: &[(&str, &str, &str)] = &[
     ("LOADS", "loads", "undefined symbol: edgemill_no_such_function"),
+    ("CRASH_LOAD", "loads", "in load by SIGSEGV"),
     ("NO_ENTRY", "loads", "exports no `edgemill_entry`"),
     ("ABI_VERSION", "abi-version", "version 2"),
     ("STRUCT_SIZE", "struct-size", "bytes where version 1 has"),
@@ -50,35 +51,34 @@ const FAULTS: &[(&str, &str, &str)] = &[
 ];
 
 pub fn cases() -> Vec<Case> {
-    let one = |&(fault, check, detail): &'static (&str, &str, &str)| Case {
-        name: format!("fault_{}", fault.to_lowercase()),
-        run: Box::new(move || fails_only(fault, check, detail)),
+    let one = |&(fault, check, detail): &'static (&str, &str, &str)| {
+        let name = format!("fault_{}", fault.to_lowercase());
+        Case::new(name, move || fails_only(fault, check, detail))
     };
-    let mut cases = vec![
-        Case { name: "good_plugin_passes_every_check".to_owned(), run: Box::new(good) },
-        Case { name: "every_check_has_a_fault".to_owned(), run: Box::new(every_check) },
+    let whole = [
+        Case::new("good_plugin_passes_every_check", good),
+        Case::new("every_check_has_a_fault", every_check),
     ];
-    cases.extend(FAULTS.iter().map(one));
-    cases
+    whole.into_iter().chain(FAULTS.iter().map(one)).collect()
 }
 
-fn good() -> Result<(), String> {
+fn good() -> Verdict {
     let report = validate(&bad_plugin(None)?, &options());
     let all: Vec<&str> = checks().collect();
-    if names(&report, Outcome::Pass) == all { Ok(()) } else { Err(report.to_string()) }
+    expect(names(&report, Outcome::Pass) == all, || report.to_string())
 }
 
-fn every_check() -> Result<(), String> {
+fn every_check() -> Verdict {
     let covered: BTreeSet<&str> = FAULTS.iter().map(|(_, check, _)| *check).collect();
     let all: BTreeSet<&str> = checks().collect();
-    if covered == all { Ok(()) } else { Err(format!("{covered:?} is not {all:?}")) }
+    expect(covered == all, || format!("{covered:?} is not {all:?}"))
 }
 
-fn fails_only(fault: &str, check: &str, detail: &str) -> Result<(), String> {
+fn fails_only(fault: &str, check: &str, detail: &str) -> Verdict {
     let hangs = check == "no-hang";
     let timeout = if hangs { Duration::from_secs(3) } else { options().timeout };
     let report = validate(&bad_plugin(Some(fault))?, &ValidateOptions { timeout, ..options() });
     let found = names(&report, Outcome::Fail) == [check]
         && report.with(Outcome::Fail).all(|f| f.detail.contains(detail));
-    if found { Ok(()) } else { Err(format!("{check} must fail alone, with: {detail}\n{report}")) }
+    expect(found, || format!("{check} must fail alone, with: {detail}\n{report}"))
 }

@@ -19,9 +19,7 @@ pub fn folder(name: &str) -> PathBuf {
 pub fn bad_plugin(fault: Option<&str>) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = folder("faults").join(format!("{}.so", fault.unwrap_or("none").to_lowercase()));
-    let cross = cfg!(target_arch = "aarch64") && !Path::new("/lib/ld-linux-aarch64.so.1").is_file();
-    let default = if cross { "aarch64-linux-gnu-gcc" } else { "cc" };
-    let compiler = std::env::var("CC_FOR_TESTS").unwrap_or_else(|_| default.to_owned());
+    let compiler = compiler();
     let output = Command::new(&compiler)
         .args(["-std=gnu11", "-Wall", "-Wextra", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"])
         .args(fault.map(|f| format!("-DFAULT_{f}=1")))
@@ -36,6 +34,12 @@ pub fn bad_plugin(fault: Option<&str>) -> Result<PathBuf, String> {
         return Ok(out);
     }
     Err(format!("{compiler}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// The C compiler for the machine that the test runs on, which may be an emulated one.
+pub fn compiler() -> String {
+    let cross = cfg!(target_arch = "aarch64") && std::env::var_os("EDGEMILL_EMULATOR").is_some();
+    if cross { "aarch64-linux-gnu-gcc" } else { "cc" }.to_owned()
 }
 
 /// A contract such as a picture classifier's manifest has.

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use edgemill_host::{Outcome, ValidateOptions, validate};
 
-use crate::Case;
 use crate::fixture::{names, options, text};
+use crate::{Case, Verdict, expect};
 
 /// The callback that panics, the checks that must fail, and what the first of them says.
 const PANICS: &[(&str, &[&str], &str)] = &[
@@ -18,20 +18,19 @@ const PANICS: &[(&str, &[&str], &str)] = &[
 ];
 
 pub fn cases() -> Vec<Case> {
-    let case = |&(callback, checks, detail): &'static (&str, &[&str], &str)| Case {
-        name: format!("panic_in_{callback}"),
-        run: Box::new(move || panics(callback, checks, detail)),
+    let case = |&(callback, checks, detail): &'static (&str, &[&str], &str)| {
+        Case::new(format!("panic_in_{callback}"), move || panics(callback, checks, detail))
     };
     PANICS.iter().map(case).collect()
 }
 
-fn panics(callback: &str, checks: &[&str], detail: &str) -> Result<(), String> {
+fn panics(callback: &str, checks: &[&str], detail: &str) -> Verdict {
     let options = ValidateOptions { params: vec![text("callback", callback)], ..options() };
     let report = validate(&panicking(), &options);
     let crash_free = names(&report, Outcome::Pass).contains(&"no-crash");
     let first = report.with(Outcome::Fail).next().map_or("", |f| f.detail.as_str());
     let found = crash_free && names(&report, Outcome::Fail) == checks && first.contains(detail);
-    if found { Ok(()) } else { Err(format!("{checks:?} must fail, with: {detail}\n{report}")) }
+    expect(found, || format!("{checks:?} must fail, with: {detail}\n{report}"))
 }
 
 /// Built by `cargo test` as an example of this package.
