@@ -5,7 +5,7 @@ use edgemill_abi::{format, raw};
 /// Whether a payload is of a format: all that the format fixes is equal; detections may be fewer; an event is well
 /// formed.
 #[must_use]
-pub(crate) fn fits(format: &Format, kind: u32, payload: &raw::Payload) -> bool {
+pub fn fits(format: &Format, kind: u32, payload: &raw::Payload) -> bool {
     kind == format.kind().raw()
         && match format {
             Format::Image(image) => *payload.image() == image.raw(),

@@ -18,7 +18,7 @@ use edgemill_abi::raw::FormatRange;
 pub use error::PlanError;
 pub use graph::PortId;
 pub use plan::{EdgePlan, InputPlan, OutputPlan, Plan, StagePlan};
-pub(crate) use ranges::contains;
+pub use ranges::contains;
 
 use crate::format::describe;
 use crate::spec::{OnFailure, Overflow, Spec, StageSpec};

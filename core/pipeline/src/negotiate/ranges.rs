@@ -149,7 +149,8 @@ fn lay_out(mut image: raw::Image, least_width: u32) -> raw::Image {
 }
 
 /// Whether a format that was fixed lies in a range.
-pub(crate) fn contains(range: &FormatRange, format: &Format) -> bool {
+#[must_use]
+pub fn contains(range: &FormatRange, format: &Format) -> bool {
     let raw = format.raw();
     intersect(range, &FormatRange { least: raw, most: raw }).is_some()
 }
