@@ -1,1 +1,113 @@
-//! Drives a GPIO line.
+//! Drives one line of a GPIO chip, by the kernel's character device (GPIO v2): active for some events, inactive for the
+//! others.
+//!
+//! Input `in`: events. From activate on the line is in its safe state until the first event; the fail-safe puts
+//! it back there, and so does deactivate before the line is let go. What a line does once nobody holds it is the
+//! chip's business: a pull resistor should agree with the safe state.
+#![forbid(unsafe_code)]
+
+mod params;
+mod process;
+
+use edgemill_sdk::{Actuator, Call, Contract, Host, Plugin, Port, Ports, Range, Result, Setup};
+
+use params::Params;
+use process::{Pin, Wiring};
+
+struct Gpio {
+    wiring: Wiring,
+    pin: Option<Pin>,
+}
+
+impl Gpio {
+    fn pin(&mut self) -> Result<&mut Pin> {
+        match &mut self.pin {
+            Some(pin) => Ok(pin),
+            none => Ok(none.insert(Pin::request(&self.wiring)?)),
+        }
+    }
+
+    fn make_safe(&mut self) -> Result<()> {
+        self.pin()?;
+        self.pin.as_mut().map_or(Ok(()), |pin| pin.make_safe(&self.wiring))
+    }
+}
+
+impl Plugin for Gpio {
+    type Params = Params;
+    type Active<'m> = ();
+
+    fn create(_: Host<'_>, params: Params) -> Result<Self> {
+        Ok(Self { wiring: Wiring::new(params)?, pin: None })
+    }
+
+    fn ports(&mut self, _: Option<Contract>) -> Result<Ports> {
+        Ok(Ports::new().input(Port::new("in", Range::event())))
+    }
+
+    fn activate<'m>(&mut self, _: Setup<'m>) -> Result<()> {
+        self.make_safe()
+    }
+
+    fn process<'m>(&mut self, (): &mut (), call: &Call<'_, 'm>) -> Result<()> {
+        let Some(event) = call.event(0)? else { return Ok(()) };
+        let level = self.wiring.level(event.name());
+        self.pin.as_mut().map_or(Ok(()), |pin| pin.drive(&self.wiring, level))
+    }
+
+    fn deactivate<'m>(&mut self, _: Host<'m>, (): ()) -> Result<()> {
+        let safe = self.make_safe();
+        self.pin = None;
+        safe
+    }
+}
+
+impl Actuator for Gpio {
+    fn safe_state(&self) -> String {
+        self.wiring.safe_state()
+    }
+
+    fn fail_safe(&mut self, _: Host<'_>) -> Result<()> {
+        self.make_safe()
+    }
+}
+
+edgemill_sdk::export!(actuator Gpio);
+
+#[cfg(test)]
+mod tests {
+    use edgemill_sdk::testing::Bench;
+    use edgemill_sdk::{Format, Status, Value};
+
+    use super::edgemill_entry;
+
+    #[test]
+    fn a_chip_that_is_absent_is_an_error_that_names_it() {
+        let text = |name, value| (name, Value::Text(value));
+        let given = [text("chip", "/dev/gpiochip-none"), text("line", "LAMP"), text("on", "red")];
+        let mut bench = Bench::new(&edgemill_entry, &given).expect("created");
+        bench.ports(None).expect("ports");
+        let (status, line) = bench.activate(&[Format::Event], &[], None).expect_err("refused");
+        assert_eq!(status, Status::Io);
+        assert!(line.contains("cannot find GPIO line LAMP of /dev/gpiochip-none: "), "{line}");
+        assert_eq!(bench.fail_safe(), Some(Status::Io), "the fail-safe says so too");
+    }
+
+    #[test]
+    fn a_line_that_is_absent_is_an_error_that_names_it() {
+        let given = [("line", Value::Text("NO SUCH LINE")), ("on", Value::Text("red"))];
+        let mut bench = Bench::new(&edgemill_entry, &given).expect("created");
+        bench.ports(None).expect("ports");
+        let (status, line) = bench.activate(&[Format::Event], &[], None).expect_err("refused");
+        assert_eq!(status, Status::Io);
+        assert!(line.contains("GPIO line NO SUCH LINE"), "{line}");
+    }
+
+    #[test]
+    fn wirings_that_make_no_sense_are_refused_by_create() {
+        let given = [("line", Value::Text("7")), ("on", Value::Text("red"))];
+        let (status, line) = Bench::new(&edgemill_entry, &given).err().expect("refused");
+        assert_eq!(status, Status::BadArgument);
+        assert!(line.contains("say of which chip"), "{line}");
+    }
+}

@@ -11,7 +11,9 @@ mod faults;
 mod params;
 mod process;
 
-use edgemill_sdk::{Call, Contract, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw};
+use edgemill_sdk::{
+    Call, Contract, DType, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
+};
 
 use counts::Counts;
 use params::{Flows, Params, Role};
@@ -69,6 +71,11 @@ impl Probe {
         Ok(match self.params.kind {
             Flows::Tensor => Range::tensor(format::Tensor::new(bytes)?),
             Flows::Event => Range::event(),
+            Flows::Image => Range::image(0),
+            Flows::Series => {
+                let any = 1..=u32::MAX;
+                Range::series(DType::F32, any.clone(), any, f64::MIN_POSITIVE..=f64::MAX)
+            }
         })
     }
 }

@@ -20,6 +20,10 @@ choices! {
         Tensor = "tensor",
         /// Events named `probe`.
         Event = "event",
+        /// Pictures of any format.
+        Image = "image",
+        /// Series of f32 of any shape and rate.
+        Series = "series",
     }
 }
 

@@ -74,11 +74,11 @@ impl<'m> Run<'m> {
         self.fail(n, counts)?;
         for port in 0..self.outputs {
             match self.kind {
-                Flows::Tensor => match call.acquire(port) {
+                Flows::Event => call.emit(port, Event::named(Name::fitted("probe")))?,
+                Flows::Tensor | Flows::Image | Flows::Series => match call.acquire(port) {
                     Ok(buffer) => call.emit(port, buffer)?,
                     Err(error) => return no_buffer(error, counts),
                 },
-                Flows::Event => call.emit(port, Event::named(Name::fitted("probe")))?,
             }
             counts.emitted += 1;
         }
