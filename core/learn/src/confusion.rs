@@ -96,12 +96,12 @@ mod tests {
         assert!(recalls.iter().zip([5.0 / 6.0, 0.25, 1.0]).all(|(a, b)| (a - b).abs() < 1e-12));
         assert!(Confusion::new(&labels).accuracy().abs() < 1e-12, "no picture is no success");
         let table = confusion.to_string();
-        let expected = "\
-             red  yellow   green  recall
-red            5       0       1  0.8333
-yellow         3       1       0  0.2500
-green          0       0      10  1.0000
-";
-        assert_eq!(table, expected);
+        let expected = [
+            "             red  yellow   green  recall\n",
+            "red            5       0       1  0.8333\n",
+            "yellow         3       1       0  0.2500\n",
+            "green          0       0      10  1.0000\n",
+        ];
+        assert_eq!(table, expected.concat());
     }
 }

@@ -91,7 +91,7 @@ impl Conv2d {
         let Clamp { low, high } = self.clamp;
         for window in output.chunks_exact_mut(self.filters) {
             for (value, bias) in window.iter_mut().zip(bias) {
-                *value = (*value + bias).max(low).min(high);
+                *value = (*value + bias).clamp(low, high);
             }
         }
     }
