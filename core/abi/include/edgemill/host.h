@@ -24,7 +24,7 @@ struct edgemill_host {
     void *context; /* the host's; not to be touched */
 
     /* Sends a packet out of output port `port`. The host sets stream, sequence, capture_ns and deadline_ns from the
-     * input of this call (the first port that has one), and stamps them itself for TURN and TIMER.
+     * input of this call (the first port that has one), and stamps them itself where there is none (TURN, TIMER, FLUSH).
      * Takes over the caller's reference to packet->buffer, whatever it answers. An input's own buffer may be
      * emitted: the host then adds the reference it takes. Drops by policy are not errors.
      * Answers OK, BAD_ARGUMENT (no such port, or the packet is not of the port's format), STOPPING.
