@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use nix::libc::c_void;
 use nix::sys::mman::{
     MapFlags, MlockAllFlags, MmapAdvise, ProtFlags, madvise, mlock, mlockall, mmap_anonymous,
-    munmap,
+    mprotect, munmap,
 };
 use zeroize::Zeroize;
 
@@ -79,6 +79,51 @@ impl Drop for LockedMemory {
     }
 }
 
+/// [`LockedMemory`] whose pages the processor lets nobody write, until it is dropped and wiped: a stray write of
+/// a plugin is a fault, not another model.
+#[derive(Debug)]
+pub struct ReadOnlyMemory(LockedMemory);
+
+impl LockedMemory {
+    /// Takes away the right to write. See mprotect(2).
+    ///
+    /// # Errors
+    /// The kernel refuses; the memory is wiped then.
+    pub fn into_read_only(self) -> Result<ReadOnlyMemory> {
+        self.protect(ProtFlags::PROT_READ)?;
+        Ok(ReadOnlyMemory(self))
+    }
+
+    fn protect(&self, protection: ProtFlags) -> Result<()> {
+        // SAFETY: the range is the mapping made in `new`. It is made read-only only by `into_read_only`, which
+        // takes the value, so that `as_mut_slice` is out of reach until `ReadOnlyMemory::drop` makes it writable.
+        unsafe { mprotect(self.start, self.length, protection) }
+            .context("mprotect", || format!("{} bytes", self.length))
+    }
+}
+
+impl ReadOnlyMemory {
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    /// As [`LockedMemory::refusal`].
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Error> {
+        self.0.refusal()
+    }
+}
+
+impl Drop for ReadOnlyMemory {
+    fn drop(&mut self) {
+        let writable = self.0.protect(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE);
+        // Secrets that cannot be wiped must not outlive their owner; the kernel clears the pages of the dead.
+        writable.unwrap_or_else(|_| std::process::abort());
+    }
+}
+
 fn map_private(length: usize) -> Result<NonNull<c_void>> {
     let size = NonZeroUsize::new(length).ok_or(nix::errno::Errno::EINVAL);
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -111,6 +156,18 @@ mod tests {
         memory.as_mut_slice()[4999] = 7;
         assert_eq!(memory.as_slice()[4999], 7);
         assert_eq!(memory.is_locked(), memory.refusal().is_none());
+    }
+
+    #[test]
+    fn what_is_read_only_keeps_its_bytes() {
+        let mut memory = LockedMemory::new(5000).unwrap();
+        memory.as_mut_slice()[4999] = 7;
+        let memory = memory.into_read_only().unwrap();
+        assert_eq!(memory.as_slice()[4999], 7);
+        let start = format!("{:x}-", memory.as_slice().as_ptr().addr());
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let own = maps.lines().find(|line| line.starts_with(&start)).unwrap();
+        assert!(own.contains(" r--p "), "{own}");
     }
 
     #[test]
