@@ -267,14 +267,13 @@ impl fmt::Display for StageAccount {
 }
 
 impl Account {
-    /// Whether every identity holds.
+    /// Whether the identities of every edge and every stage hold.
     ///
     /// # Errors
     /// The first that does not.
     pub fn check(&self) -> Result<(), Imbalance> {
         self.edges.iter().try_for_each(EdgeAccount::check)?;
-        self.stages.iter().try_for_each(|stage| stage.check(&self.edges))?;
-        self.paths().iter().try_for_each(PathAccount::check)
+        self.stages.iter().try_for_each(|stage| stage.check(&self.edges))
     }
 
     /// Adds a stage's numbers, to those of an earlier stage of that name if there was one.
@@ -421,6 +420,7 @@ mod tests {
         assert_eq!((path.source.as_str(), path.sink.as_str()), ("camera", "act"));
         assert_eq!((path.sent, path.delivered, path.consumed, path.lost()), (10, 5, 2, 3));
         assert_eq!((path.dropped["overflow"], path.dropped["fault"]), (2, 1));
+        path.check().unwrap();
     }
 
     #[test]
@@ -445,6 +445,8 @@ mod tests {
         let mut account = good();
         account.edges[1] = edge("infer.out", "act.in", 6, 6, 0);
         (account.stages[2].received, account.stages[2].delivered) = (6, 6);
-        assert_eq!(account.check().unwrap_err().object, "the way from camera to act");
+        account.check().unwrap();
+        let error = account.paths()[0].check().unwrap_err();
+        assert_eq!(error.object, "the way from camera to act");
     }
 }

@@ -6,6 +6,9 @@ use edgemill_abi::FormatError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named in the message above it")]
 pub enum PlanError {
+    /// Nothing to run.
+    #[error("the pipeline has no stages")]
+    NoStages,
     /// Two stages of one name.
     #[error("two stages are named {stage}; give each a name of its own")]
     DuplicateStage { stage: String },
@@ -65,10 +68,11 @@ fn quoted(port: &Option<String>) -> String {
 }
 
 impl PlanError {
-    /// The stage whose entry in the configuration is to be looked at first.
+    /// The stage whose entry in the configuration is to be looked at first; empty where there is none.
     #[must_use]
     pub fn stage(&self) -> &str {
         match self {
+            Self::NoStages => "",
             Self::DuplicateStage { stage }
             | Self::NoPorts { stage }
             | Self::BadPort { stage, .. }

@@ -42,6 +42,9 @@ const MOST_BUFFERS: u64 = 1 << 16;
 /// # Errors
 /// What does not fit, with the stage to look at.
 pub fn negotiate(spec: &Spec, ports: &[Ports]) -> Result<Plan, PlanError> {
+    if spec.stages.is_empty() {
+        return Err(PlanError::NoStages);
+    }
     spec.stages.iter().zip(ports).try_for_each(|(stage, ports)| check_ports(stage, ports))?;
     let links = graph::links(spec, ports)?;
     let order = graph::order(spec, &links)?;

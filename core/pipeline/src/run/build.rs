@@ -55,7 +55,8 @@ pub(super) fn build(
     factory: &mut dyn Factory,
     current: &[Seated],
 ) -> Result<Layout, RunError> {
-    check_cores(spec)?;
+    let allowed = sched::affinity().map_err(RunError::Cores)?;
+    check_cores(spec, &allowed)?;
     let of = |name: &str| current.iter().find(|seated| seated.slot.name == name);
     let mut candidates = Vec::new();
     for stage in &spec.stages {
@@ -78,7 +79,7 @@ pub(super) fn build(
             .collect();
         let held = plan.stages[index].inputs.iter().map(|input| input.held).collect();
         let timer_ns = plan.stages[index].timer_ns;
-        let wiring = Wiring::new(&spec.stages[index], timer_ns, held, inputs, outputs);
+        let wiring = Wiring::new(&spec.stages[index], &allowed, timer_ns, held, inputs, outputs);
         let seated = Seated {
             slot: Arc::clone(&slots[index]),
             spec: spec.stages[index].clone(),
@@ -98,8 +99,7 @@ pub(super) fn build(
 }
 
 /// Cores that this process may not use are found here, before anything is touched.
-fn check_cores(spec: &Spec) -> Result<(), RunError> {
-    let allowed = sched::affinity().unwrap_or_default();
+fn check_cores(spec: &Spec, allowed: &[usize]) -> Result<(), RunError> {
     for stage in &spec.stages {
         if let Some(core) = stage.cpu.iter().find(|core| !allowed.contains(core)) {
             let why = format!("core {core} is not among those it may use, {allowed:?}");

@@ -22,6 +22,9 @@ pub enum RunError {
     /// Not on the cores it asks for.
     #[error("stage {stage} cannot be pinned: {why}; change its cpu")]
     Pin { stage: String, why: String },
+    /// Nobody tells which cores there are.
+    #[error("the cores that this process may use cannot be read: {0}")]
+    Cores(edgemill_linux::Error),
     /// No thread.
     #[error("stage {stage} cannot have a thread: {source}")]
     Thread { stage: String, source: std::io::Error },
@@ -38,13 +41,13 @@ impl RunError {
     #[must_use]
     pub fn stage(&self) -> Option<&str> {
         match self {
-            Self::Plan(error) => Some(error.stage()),
+            Self::Plan(error) => Some(error.stage()).filter(|stage| !stage.is_empty()),
             Self::Prepare { stage, .. }
             | Self::Activate { stage, .. }
             | Self::Pool { stage, .. }
             | Self::Pin { stage, .. }
             | Self::Thread { stage, .. } => Some(stage),
-            Self::Service { .. } | Self::Busy(_) => None,
+            Self::Cores(_) | Self::Service { .. } | Self::Busy(_) => None,
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) struct Wiring {
 impl Wiring {
     pub fn new(
         spec: &StageSpec,
+        allowed: &[usize],
         timer_ns: u64,
         held: Vec<u32>,
         inputs: Vec<(Arc<Edge>, usize)>,
@@ -71,7 +72,7 @@ impl Wiring {
             stale_ns: ns(spec.stale),
             on_failure: spec.on_failure,
             deadline_ns: ns(spec.deadline),
-            cores: spec.cpu.clone(),
+            cores: if spec.cpu.is_empty() { allowed.to_vec() } else { spec.cpu.clone() },
             priority: spec.priority,
         }
     }
@@ -228,23 +229,21 @@ impl Worker {
         self.slot.deadline_ns.store(self.wiring.deadline_ns, Ordering::Relaxed);
         let mut facts =
             ThreadFacts { thread: Some(sched::current_thread()), ..ThreadFacts::default() };
-        let mut pinned = Ok(());
-        if !self.wiring.cores.is_empty() {
-            pinned = sched::set_affinity(&self.wiring.cores).map_err(|error| error.to_string());
-        }
+        let pinned = sched::set_affinity(&self.wiring.cores).map_err(|error| error.to_string());
         if let Some(priority) = self.wiring.priority {
             facts.warning = sched::set_fifo(priority).err().map(|error| error.to_string());
         }
         facts.cores = sched::affinity().unwrap_or_default();
         facts.fifo = sched::fifo().ok().flatten();
-        if pinned.is_ok() && !self.wiring.cores.is_empty() {
-            let mut wanted = self.wiring.cores.clone();
-            wanted.sort_unstable();
-            wanted.dedup();
-            if wanted != facts.cores {
-                pinned = Err(format!("asked for cores {wanted:?}, got {:?}", facts.cores));
+        let mut wanted = self.wiring.cores.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let pinned = match pinned {
+            Ok(()) if wanted != facts.cores => {
+                Err(format!("asked for cores {wanted:?}, got {:?}", facts.cores))
             }
-        }
+            pinned => pinned,
+        };
         self.slot.set_facts(facts);
         pinned
     }

@@ -1,0 +1,217 @@
+//! Reloads: only what changed, at a packet boundary, nothing lost where edges block; a bad spec changes nothing.
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Do, Tally, Troupe, bytes, ended, eventually, port, range, spec, stage, until, until_state,
+};
+use edgemill_pipeline::{Event, RunError, Runtime, Spec, State, Stop};
+
+fn troupe() -> Troupe {
+    let slow = |cast: &mut common::Cast| cast.pace = Duration::from_micros(200);
+    let wide = |cast: &mut common::Cast| {
+        let ranges = vec![range(bytes(64)), range(bytes(128))];
+        cast.outputs.iter_mut().chain(&mut cast.inputs).for_each(|p| p.ranges.clone_from(&ranges));
+    };
+    Troupe::default()
+        .with("source", 0, 1, |_| Do::Make)
+        .tune("source", slow)
+        .tune("source", wide)
+        .with("middle", 1, 1, |_| Do::Pass)
+        .tune("middle", wide)
+        .with("better", 1, 1, |_| Do::Pass)
+        .tune("better", wide)
+        .with("sink", 1, 0, |_| Do::Pass)
+        .with("large", 1, 0, |_| Do::Pass)
+        .tune("large", |cast| cast.inputs = vec![port("in0", range(bytes(128)))])
+        .with("larger", 1, 1, |_| Do::Pass)
+        .tune("larger", |cast| {
+            cast.inputs = vec![port("in0", range(bytes(128)))];
+            cast.outputs = vec![port("out0", range(bytes(128)))];
+        })
+}
+
+fn line(middle: &str, sink: &str) -> Spec {
+    let mut stages =
+        vec![stage("source", &[]), stage("middle", &["source"]), stage("sink", &["middle"])];
+    (stages[1].kind, stages[2].kind) = (middle.into(), sink.into());
+    spec(stages)
+}
+
+fn reloaded(runtime: &Runtime) -> Result<Vec<String>, String> {
+    until(runtime, |event| match event {
+        Event::Reloaded(Ok(changed)) => Some(Ok(changed.clone())),
+        Event::Reloaded(Err(error)) => Some(Err(error.to_string())),
+        _ => None,
+    })
+}
+
+fn flows(troupe: &Troupe, kind: &str) {
+    let before = Tally::get(&troupe.tally(kind).calls);
+    eventually("packets", || Tally::get(&troupe.tally(kind).calls) > before + 10);
+}
+
+/// Stops in order; with edges that block, every packet that was sent has arrived.
+fn nothing_lost(runtime: &Runtime) {
+    runtime.stop(Stop::Drain);
+    let account = ended(runtime);
+    assert!(account.edges.iter().all(|edge| edge.lost() == 0), "{account:#?}");
+    let status = runtime.status();
+    assert!(status.pools.iter().all(|pool| pool.in_use == 0), "{:?}", status.pools);
+}
+
+#[test]
+fn the_same_spec_changes_nothing() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    runtime.reload(line("middle", "sink"));
+    assert_eq!(reloaded(&runtime), Ok(vec![]));
+    flows(&troupe, "sink");
+    nothing_lost(&runtime);
+    assert_eq!(Tally::get(&troupe.tally("middle").prepared), 1);
+}
+
+#[test]
+fn a_stage_of_another_kind_is_replaced_while_packets_flow() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    runtime.reload(line("better", "sink"));
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    flows(&troupe, "better");
+    nothing_lost(&runtime);
+    let old = troupe.tally("middle");
+    assert_eq!((Tally::get(&old.flushes), Tally::get(&old.deactivated)), (1, 1));
+    assert_eq!(Tally::get(&troupe.tally("source").prepared), 1);
+}
+
+#[test]
+fn another_format_goes_through_the_pipeline_stage_by_stage() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    runtime.reload(line("larger", "large"));
+    let changed = reloaded(&runtime).unwrap();
+    assert_eq!(changed, ["source", "middle", "sink"]);
+    flows(&troupe, "large");
+    nothing_lost(&runtime);
+}
+
+#[test]
+fn stages_come_and_go() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    let mut more = line("middle", "sink");
+    more.stages.push(stage("side", &["source"]));
+    more.stages[3].kind = "sink".into();
+    more.stages[3].name = "side".into();
+    runtime.reload(more);
+    assert_eq!(reloaded(&runtime), Ok(vec!["source".into(), "side".into()]));
+    eventually("packets beside", || {
+        runtime.account().stage("side").is_some_and(|side| side.delivered > 10)
+    });
+    let short = spec(vec![stage("source", &[]), stage("sink", &["source"])]);
+    runtime.reload(short);
+    reloaded(&runtime).unwrap();
+    let mut left = 2;
+    until(&runtime, |event| {
+        left -= i32::from(matches!(event, Event::State { state: State::Stopped, .. }));
+        (left == 0).then_some(())
+    });
+    flows(&troupe, "sink");
+    nothing_lost(&runtime);
+    assert_eq!(runtime.status().stages.len(), 2);
+}
+
+#[test]
+fn a_device_is_let_go_before_the_next_instance_takes_it() {
+    let troupe = troupe();
+    let with_device = |kind: &str| {
+        let mut spec = line(kind, "sink");
+        spec.stages[1].holds_device = true;
+        spec
+    };
+    let runtime = troupe.start(with_device("middle"));
+    flows(&troupe, "sink");
+    runtime.reload(with_device("better"));
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    flows(&troupe, "better");
+    let old = troupe.tally("middle");
+    assert_eq!(Tally::get(&old.deactivated), 1);
+    nothing_lost(&runtime);
+}
+
+#[test]
+fn settings_change_without_a_new_instance() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    let core = edgemill_linux::sched::affinity().unwrap()[0];
+    let mut pinned = line("middle", "sink");
+    pinned.stages[1].cpu = vec![core];
+    runtime.reload(pinned);
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    eventually("the pin", || runtime.status().stages[1].cores == [core]);
+    runtime.reload(line("middle", "sink"));
+    reloaded(&runtime).unwrap();
+    let all = edgemill_linux::sched::affinity().unwrap();
+    eventually("the unpinning", || runtime.status().stages[1].cores == all);
+    nothing_lost(&runtime);
+    assert_eq!(Tally::get(&troupe.tally("middle").prepared), 1);
+}
+
+#[test]
+fn a_bad_spec_changes_nothing() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    let circle = spec(vec![stage("source", &[]), stage("sink", &["sink"])]);
+    for (bad, text) in [
+        (line("absent", "sink"), "no such kind"),
+        (circle, "has no output"),
+        (Spec { stages: vec![], ..line("middle", "sink") }, "no stages"),
+    ] {
+        runtime.reload(bad);
+        let error = reloaded(&runtime).unwrap_err();
+        assert!(error.contains(text), "{error}");
+        flows(&troupe, "sink");
+    }
+    nothing_lost(&runtime);
+}
+
+#[test]
+fn a_stage_that_is_held_gets_another_chance() {
+    let troupe = troupe().with("bad", 1, 1, |_| Do::Fail);
+    let options = edgemill_pipeline::Options {
+        restart: edgemill_pipeline::run::RestartPolicy { limit: 1, ..common::quick().restart },
+        ..common::quick()
+    };
+    let bad = line("bad", "sink");
+    let runtime = Runtime::start(bad, Box::new(troupe.clone()), options).unwrap();
+    until_state(&runtime, "middle", State::Held);
+    runtime.reload(line("middle", "sink"));
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    until_state(&runtime, "middle", State::Running);
+    flows(&troupe, "sink");
+    runtime.stop(Stop::Drain);
+    ended(&runtime);
+}
+
+#[test]
+fn a_reload_while_stopping_is_refused() {
+    let troupe = troupe();
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    runtime.stop(Stop::Drain);
+    runtime.reload(line("better", "sink"));
+    until(&runtime, |event| match event {
+        Event::Reloaded(Err(RunError::Busy("stopping"))) => Some(()),
+        Event::Ended(_) => Some(()),
+        _ => None,
+    });
+    ended(&runtime);
+    assert_eq!(Tally::get(&troupe.tally("better").prepared), 0);
+}
