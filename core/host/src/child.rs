@@ -32,7 +32,7 @@ const SHOWN_BYTES: usize = 400;
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Job {
     Inspect(inspect::Request),
-    Check(conformance::Request),
+    Check(Box<conformance::Request>),
 }
 
 /// How a child failed to answer.
@@ -110,7 +110,7 @@ fn perform() -> io::Result<()> {
     let answer = match serde_json::from_str(&job)? {
         Job::Inspect(request) => serde_json::to_vec(&inspect::perform(&request)),
         Job::Check(request) => {
-            serde_json::to_vec(&conformance::perform(request, attached, progress))
+            serde_json::to_vec(&conformance::perform(*request, attached, progress))
         }
     };
     channel.write_all(&answer?)

@@ -294,3 +294,154 @@ fn is_version(version: &str) -> bool {
     numbers.len() == 3
         && numbers.iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{CStr, c_char};
+    use std::ptr::null;
+
+    use edgemill_abi::raw;
+
+    use super::{Descriptor, DescriptorFault};
+    use crate::params::ParamInput;
+
+    /// A parameter that is valid: a number from 0 to 1.
+    fn param(name: &'static CStr) -> raw::Param {
+        raw::Param {
+            name: name.as_ptr(),
+            unit: c"s".as_ptr(),
+            help: c"How long.".as_ptr(),
+            kind: raw::PARAM_FLOAT,
+            required: 0,
+            least: 0.0,
+            most: 1.0,
+            fallback: c"0.5".as_ptr(),
+            choices: null(),
+            choice_count: 0,
+            reserved: 0,
+        }
+    }
+
+    fn descriptor(params: &[raw::Param]) -> raw::Descriptor {
+        raw::Descriptor {
+            abi_version: raw::ABI_VERSION,
+            struct_size: 0,
+            id: c"decide-rule".as_ptr(),
+            version: c"1.0.2".as_ptr(),
+            summary: c"Decides.".as_ptr(),
+            flags: raw::FLAG_REALTIME,
+            params: params.as_ptr(),
+            required_extensions: null(),
+            param_count: u32::try_from(params.len()).unwrap(),
+            required_extension_count: 0,
+            create: None,
+            ports: None,
+            activate: None,
+            process: None,
+            deactivate: None,
+            destroy: None,
+            get_extension: None,
+        }
+    }
+
+    fn read(raw: &raw::Descriptor) -> Result<Descriptor, DescriptorFault> {
+        // SAFETY: every pointer in these tests is NULL or leads to a constant.
+        unsafe { Descriptor::read(raw) }
+    }
+
+    #[test]
+    fn a_valid_descriptor_is_read_whole() {
+        let read = read(&descriptor(&[param(c"hold-time")])).unwrap();
+        assert_eq!(
+            (&*read.id, &*read.version, &*read.summary),
+            ("decide-rule", "1.0.2", "Decides.")
+        );
+        assert!(read.realtime && !read.actuator);
+        let hold = read.param("hold-time").unwrap();
+        assert_eq!((hold.range, &hold.default), (Some((0.0, 1.0)), &Some(ParamInput::Float(0.5))));
+    }
+
+    /// Text longer than any field may be.
+    const LONG: &CStr = {
+        const BYTES: [u8; 600] = {
+            let mut bytes = [b'a'; 600];
+            bytes[599] = 0;
+            bytes
+        };
+        match CStr::from_bytes_with_nul(&BYTES) {
+            Ok(text) => text,
+            Err(_) => panic!("one NUL, at the end"),
+        }
+    };
+
+    #[test]
+    fn a_field_that_breaks_a_rule_is_named() {
+        type Break = fn(&mut raw::Descriptor);
+        let cases: [(&str, Break); 12] = [
+            ("id: must be lower-case", |d| d.id = c"Decide".as_ptr()),
+            ("id: must be lower-case", |d| d.id = c"".as_ptr()),
+            ("id: NULL", |d| d.id = null()),
+            ("id: 599 bytes, at most 64", |d| d.id = LONG.as_ptr()),
+            ("version: must be a semantic version", |d| d.version = c"1.0".as_ptr()),
+            ("version: not UTF-8, from byte 1", |d| d.version = c"1\xff".as_ptr()),
+            ("summary: must be one sentence", |d| d.summary = c"".as_ptr()),
+            ("summary: has control characters", |d| d.summary = c"\x1b[2J".as_ptr()),
+            ("flags: 0x5 has bits", |d| d.flags = 5),
+            ("params: NULL, with a count of 1", |d| d.params = null()),
+            ("params: 65 elements, at most 64", |d| d.param_count = 65),
+            ("required_extensions: NULL", |d| d.required_extension_count = 1),
+        ];
+        for (says, break_it) in cases {
+            let params = [param(c"a")];
+            let mut raw = descriptor(&params);
+            break_it(&mut raw);
+            let fault = read(&raw).expect_err(says).to_string();
+            assert!(fault.contains(says), "{says}: {fault}");
+        }
+    }
+
+    struct Words<const N: usize>([*const c_char; N]);
+    // SAFETY: addresses of constants.
+    unsafe impl<const N: usize> Sync for Words<N> {}
+    static TWICE: Words<2> = Words([c"low".as_ptr(), c"low".as_ptr()]);
+    static STATES: Words<2> = Words([c"low".as_ptr(), c"high".as_ptr()]);
+
+    #[test]
+    fn a_parameter_that_breaks_a_rule_is_named() {
+        type Break = fn(&mut raw::Param);
+        let cases: [(&str, Break); 11] = [
+            ("params[1].name: must be lower-case", |p| p.name = c"rate hz".as_ptr()),
+            ("params[1].name: `a` is there twice", |p| p.name = c"a".as_ptr()),
+            ("params[1].type: 9 is no type", |p| p.kind = 9),
+            ("params[1].required: must be 0 or 1", |p| p.required = 2),
+            ("params[1].fallback: a required parameter", |p| p.required = 1),
+            ("params[1].least: 2 to 1 is no range", |p| p.least = 2.0),
+            ("params[1].least: NaN to 1 is no range", |p| p.least = f64::NAN),
+            ("params[1].fallback: `1.5` is not a number from 0 to 1 s", |p| {
+                p.fallback = c"1.5".as_ptr();
+            }),
+            ("params[1].fallback: `half` is not a number", |p| p.fallback = c"half".as_ptr()),
+            ("params[1].choices: only a string", |p| {
+                (p.choices, p.choice_count) = (STATES.0.as_ptr(), 2);
+            }),
+            ("params[1].choices[1]: `low` is there twice", |p| {
+                (p.kind, p.fallback) = (raw::PARAM_STRING, c"".as_ptr());
+                (p.choices, p.choice_count) = (TWICE.0.as_ptr(), 2);
+            }),
+        ];
+        for (says, break_it) in cases {
+            let mut params = [param(c"a"), param(c"b")];
+            break_it(&mut params[1]);
+            let fault = read(&descriptor(&params)).expect_err(says).to_string();
+            assert!(fault.contains(says), "{says}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_survives_json() {
+        let read = read(&descriptor(&[param(c"hold-time")])).unwrap();
+        let json = serde_json::to_string(&read).unwrap();
+        assert!(json.contains(r#""kind":"float""#), "{json}");
+        assert_eq!(serde_json::from_str::<Descriptor>(&json).unwrap(), read);
+    }
+}

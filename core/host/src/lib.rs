@@ -24,6 +24,7 @@ mod text;
 pub use conformance::{Finding, Outcome, Report, ValidateOptions, checks, validate};
 pub use contract::ModelContract;
 pub use descriptor::{Descriptor, DescriptorFault, Param};
+pub use edgemill_abi::LogLevel;
 pub use elf::ElfFault;
 pub use inspect::{InspectError, Inspection, inspect};
 pub use library::{Library, LoadError, LoadFault, MAX_PLUGIN_BYTES};

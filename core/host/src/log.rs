@@ -49,7 +49,8 @@ pub(crate) struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     pub(crate) fn of(text: &str) -> Self {
         let mut bytes = [0; N];
-        let length = text.floor_char_boundary(N);
+        let borders = (0..=text.len().min(N)).rev();
+        let length = borders.into_iter().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
         Self { bytes, length }
     }

@@ -87,7 +87,7 @@ fn check_range(at: &str, range: &raw::FormatRange) -> Result<(), DescriptorFault
     match counted(kind, &least.payload)
         .iter()
         .zip(&counted(kind, &most.payload))
-        .find(|((_, least), (_, most))| !(least <= most))
+        .find(|((_, least), (_, most))| least > most || least.is_nan() || most.is_nan())
     {
         Some(((field, least), (_, most))) => {
             fault(format!("{at}.least.{field}"), format!("{least} is above the most, {most}"))
@@ -121,5 +121,96 @@ fn counted(kind: Kind, payload: &raw::Payload) -> Vec<(&'static str, f64)> {
             ]
         }
         Kind::Event => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null;
+
+    use edgemill_abi::raw;
+
+    use super::read;
+
+    fn range(least: u32, most: u32) -> raw::FormatRange {
+        let image = |width| raw::Image { width, ..raw::Image::default() };
+        let end = |width| raw::Format {
+            kind: raw::KIND_IMAGE,
+            reserved: 0,
+            payload: image(width).into(),
+        };
+        raw::FormatRange { least: end(least), most: end(most) }
+    }
+
+    /// Two inputs and two outputs, and what may be broken of them.
+    struct Sides {
+        ranges: [raw::FormatRange; 1],
+        inputs: [raw::Port; 2],
+        outputs: [raw::Port; 2],
+        ports: raw::Ports,
+    }
+
+    fn check(break_it: impl FnOnce(&mut Sides)) -> Result<usize, String> {
+        let port = |name: &'static std::ffi::CStr, burst| raw::Port {
+            name: name.as_ptr(),
+            ranges: null(),
+            range_count: 1,
+            held: 2,
+            burst,
+            reserved: 0,
+        };
+        let mut sides = Sides {
+            ranges: [range(1, 640)],
+            inputs: [port(c"left", 0), port(c"right", 0)],
+            outputs: [port(c"left", 1), port(c"right", 1)],
+            ports: raw::Ports {
+                inputs: null(),
+                outputs: null(),
+                input_count: 2,
+                output_count: 2,
+                timer_ns: 0,
+            },
+        };
+        let unset = null::<raw::FormatRange>();
+        break_it(&mut sides);
+        let Sides { ranges, mut inputs, mut outputs, mut ports } = sides;
+        for port in inputs.iter_mut().chain(&mut outputs).filter(|p| p.ranges == unset) {
+            port.ranges = ranges.as_ptr();
+        }
+        (ports.inputs, ports.outputs) = (inputs.as_ptr(), outputs.as_ptr());
+        // SAFETY: the pointers lead to arrays above of at least the counts, or to constants.
+        let read = unsafe { read(&ports) };
+        read.map(|p| p.inputs.len() + p.outputs.len()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn valid_ports_are_read() {
+        assert_eq!(check(|_| ()), Ok(4));
+        assert_eq!(check(|s| s.ports.input_count = 0), Ok(2));
+        assert_eq!(check(|s| s.ports.timer_ns = 1_000_000), Ok(4));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named() {
+        type Break = fn(&mut Sides);
+        let cases: [(&str, Break); 11] = [
+            ("inputs: no ports at all", |s| {
+                (s.ports.input_count, s.ports.output_count) = (0, 0);
+            }),
+            ("inputs: 17 elements, at most 16", |s| s.ports.input_count = 17),
+            ("timer_ns: 99999 is below", |s| s.ports.timer_ns = 99_999),
+            ("inputs[1].name: `left` is there twice", |s| s.inputs[1].name = c"left".as_ptr()),
+            ("outputs[0].name: must have characters", |s| s.outputs[0].name = c"a.b".as_ptr()),
+            ("outputs[1].burst: 0", |s| s.outputs[1].burst = 0),
+            ("inputs[0].held: 257 is above 256", |s| s.inputs[0].held = 257),
+            ("inputs[0].ranges: none", |s| s.inputs[0].range_count = 0),
+            ("ranges[0].least.kind: 9", |s| s.ranges[0].least.kind = 9),
+            ("ranges[0].most.kind: differs", |s| s.ranges[0].most.kind = raw::KIND_EVENT),
+            ("ranges[0].least.width: 641 is above", |s| s.ranges = [range(641, 640)]),
+        ];
+        for (says, break_it) in cases {
+            let fault = check(break_it).expect_err(says);
+            assert!(fault.contains(says), "{says}: {fault}");
+        }
     }
 }

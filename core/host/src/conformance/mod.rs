@@ -2,6 +2,7 @@
 //! that a crash or a hang is a finding too.
 mod allocations;
 mod bench;
+mod ledger;
 mod memory;
 mod report;
 mod rig;
@@ -182,7 +183,7 @@ fn run(trial: &Trial, path: &Path, options: &ValidateOptions) -> Findings {
         }
     };
     let model = options.model.as_deref().unwrap_or_default();
-    child::run(&Job::Check(request), model, &variables, options.timeout)
+    child::run(&Job::Check(Box::new(request)), model, &variables, options.timeout)
         .unwrap_or_else(|error| died(trial, &error))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use edgemill_abi::raw;
 use serde::{Deserialize, Serialize};
 
-use super::bench::State;
+use super::ledger::Ledger;
 use super::rig::word;
 use crate::text::printable;
 
@@ -131,7 +131,7 @@ impl Findings {
     }
 
     /// The broken rules that the bench has noted.
-    pub(super) fn take_all(&mut self, bench: &State) {
+    pub(super) fn take_all(&mut self, bench: &Ledger) {
         let faults: &BTreeMap<_, _> = bench.faults();
         faults.iter().for_each(|(check, detail)| self.fail(check, detail));
     }

@@ -3,7 +3,8 @@ use edgemill_abi::{Format, FormatError, Reason, Status, raw};
 use edgemill_pipeline::stage::Ports;
 
 use super::allocations::Counter;
-use super::bench::{Bench, Phase, State};
+use super::bench::Bench;
+use super::ledger::{Ledger, Phase};
 use super::synth::{self, Numbers};
 use super::{Findings, Subject};
 use crate::contract::RawContract;
@@ -98,7 +99,7 @@ impl<'s> Rig<'s> {
             Ok(formats) => formats,
             Err((port, error)) => return Activation::NoFormat(port, error),
         };
-        self.bench.state().prepare(&self.ports, &inputs, &outputs);
+        self.bench.ledger().prepare(&self.ports, &inputs, &outputs);
         let [inputs, outputs] =
             [inputs, outputs].map(|f| f.iter().map(Format::raw).collect::<Vec<_>>());
         let model = model.map(|bytes| raw::Model {
@@ -131,13 +132,13 @@ impl<'s> Rig<'s> {
         present: impl Fn(usize) -> bool,
     ) -> raw::Status {
         let count = self.ports.inputs.len();
-        let mut state = self.bench.state();
+        let mut ledger = self.bench.ledger();
         let packets: Vec<Option<raw::Packet>> = (0..count)
-            .map(|i| present(i).then(|| state.input(i, self.sequence, &mut self.numbers)))
+            .map(|i| present(i).then(|| ledger.input(i, self.sequence, &mut self.numbers)))
             .collect();
         self.sequence += 1;
-        state.enter(Phase::Process);
-        drop(state);
+        ledger.enter(Phase::Process);
+        drop(ledger);
         let inputs: Vec<*const raw::Packet> = packets
             .iter()
             .map(|p| p.as_ref().map_or(std::ptr::null(), |p| &raw const *p))
@@ -147,7 +148,7 @@ impl<'s> Rig<'s> {
         // SAFETY: one pointer for each input port; packets and buffers live until after the call.
         let status = unsafe { self.instance.process(reason.raw(), &inputs) };
         self.allocations = self.counter.zip(before).map_or(0, |(c, before)| c.read() - before);
-        self.bench.state().leave();
+        self.bench.ledger().leave();
         status
     }
 
@@ -167,11 +168,11 @@ impl<'s> Rig<'s> {
 
     pub(super) fn deactivate(&mut self) {
         self.subject.progress.entering("deactivate");
-        self.bench.state().enter(Phase::Deactivate);
+        self.bench.ledger().enter(Phase::Deactivate);
         self.instance.deactivate();
-        let mut state = self.bench.state();
-        state.leave();
-        state.check_released();
+        let mut ledger = self.bench.ledger();
+        ledger.leave();
+        ledger.check_released();
     }
 
     pub(super) fn destroy(self) {
@@ -194,8 +195,8 @@ impl<'s> Rig<'s> {
         unsafe { self.instance.apply(fail_safe) }
     }
 
-    pub(super) fn bench(&self) -> std::sync::MutexGuard<'_, State> {
-        self.bench.state()
+    pub(super) fn bench(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.bench.ledger()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Formats that a port takes, and packets in them, made up from the port's own ranges.
 use edgemill_abi::{DType, Format, FormatError, Kind, format, raw};
+use edgemill_pipeline::negotiate::contains;
 use edgemill_pipeline::stage::Port;
 
 /// A format of the port's best range.
@@ -65,58 +66,9 @@ fn series(least: &raw::Series, most: &raw::Series) -> Result<Format, FormatError
     .map(Format::Series)
 }
 
-/// Whether a packet's payload is of the port's fixed format. The number of boxes, and of samples, may be lower.
-pub(super) fn is_of(format: &Format, payload: &Format) -> bool {
-    match (format, payload) {
-        (Format::Detections(format), Format::Detections(payload)) => {
-            payload.count() <= format.count() && payload.frame() == format.frame()
-        }
-        (format, payload) => format == payload,
-    }
-}
-
 /// Whether one of the port's ranges holds the format.
 pub(super) fn takes(port: &Port, format: &Format) -> bool {
-    port.ranges.iter().any(|range| holds(range, format))
-}
-
-fn holds(range: &raw::FormatRange, format: &Format) -> bool {
-    let (least, most) = (&range.least.payload, &range.most.payload);
-    let within = |least: u32, value: u32, most: u32| (least..=most).contains(&value);
-    // A field that names is read from `least`, and 0 there means any.
-    let named = |wanted: u32, value: u32| wanted == 0 || wanted == value;
-    range.least.kind == format.kind().raw()
-        && match format {
-            Format::Image(image) => {
-                let (least, most) = (least.image(), most.image());
-                named(least.fourcc, image.fourcc())
-                    && within(least.width, image.width(), most.width)
-                    && within(least.height, image.height(), most.height)
-            }
-            Format::Tensor(tensor) => {
-                let (least, most, raw) = (least.tensor(), most.tensor(), tensor.raw());
-                named(least.dtype, raw.dtype)
-                    && named(least.rank, raw.rank)
-                    && (0..raw::MAX_RANK)
-                        .all(|i| within(least.shape[i], raw.shape[i], most.shape[i]))
-                    && (least.scale == 0.0 || least.scale.to_bits() == raw.scale.to_bits())
-                    && (least.zero_point == 0 || least.zero_point == raw.zero_point)
-            }
-            Format::Detections(detections) => {
-                let (least, most, raw) = (least.detections(), most.detections(), detections.raw());
-                within(least.count, raw.count, most.count)
-                    && within(least.frame_width, raw.frame_width, most.frame_width)
-                    && within(least.frame_height, raw.frame_height, most.frame_height)
-            }
-            Format::Series(series) => {
-                let (least, most) = (least.series(), most.series());
-                named(least.dtype, series.dtype().raw())
-                    && within(least.channels, series.channels(), most.channels)
-                    && within(least.samples, series.samples(), most.samples)
-                    && (least.rate_hz..=most.rate_hz).contains(&series.rate_hz())
-            }
-            Format::Event => true,
-        }
+    port.ranges.iter().any(|range| contains(range, format))
 }
 
 /// Numbers that look random and are the same in every run (Marsaglia, 2003, xorshift64).

@@ -2,7 +2,7 @@
 //! it finds under the checks it stands for.
 use edgemill_abi::{ParamKind, Reason, Status, raw};
 
-use super::bench::Supply;
+use super::ledger::Supply;
 use super::rig::{Activation, Refusal, Rig, word};
 use super::{Findings, Subject, allocations};
 use crate::params::{self, ParamInput, RawValues};
@@ -74,6 +74,11 @@ fn drive_all(rig: &mut Rig<'_>, cycle: usize, findings: &mut Findings) -> bool {
                 return false;
             }
         }
+    }
+    // A join whose partner did not come: the answer is the plugin's choice, a crash is not.
+    let inputs = rig.ports.inputs.len();
+    for alone in (0..inputs).filter(|_| inputs > 1) {
+        rig.process(Reason::Input, |port| port == alone);
     }
     true
 }
