@@ -5,6 +5,7 @@ use edgemill_abi::{Element, Format, PacketView, Status, raw};
 
 use crate::call::Origin;
 use crate::host::Host;
+use crate::payload::Outlet;
 use crate::{Error, Result};
 
 /// A reference to a buffer; given back when dropped.
@@ -25,10 +26,9 @@ impl Drop for Reference<'_> {
 /// A buffer to be filled and emitted. Given back when dropped.
 pub struct Buffer<'m> {
     pub(crate) reference: Reference<'m>,
-    pub(crate) format: Format,
-    length: usize,
+    pub(crate) outlet: &'m Outlet,
     /// Boxes set, in a buffer of detections.
-    pub(crate) count: Option<u32>,
+    pub(crate) boxes: u32,
 }
 
 // SAFETY: it owns its bytes alone, and giving it back happens where it was got, on the stage's thread: inside
@@ -36,27 +36,25 @@ pub struct Buffer<'m> {
 unsafe impl Send for Buffer<'_> {}
 
 impl<'m> Buffer<'m> {
-    pub(crate) fn new(host: Host<'m>, buffer: raw::Buffer, format: Format) -> Result<Self> {
+    pub(crate) fn new(host: Host<'m>, buffer: raw::Buffer, outlet: &'m Outlet) -> Result<Self> {
         let reference = Reference { host, buffer };
-        let short = buffer.size < format.buffer_bytes() || buffer.data.is_null();
+        let short = buffer.size < outlet.format.buffer_bytes() || buffer.data.is_null();
         let aligned = buffer.data.addr().is_multiple_of(align_of::<raw::Detection>());
-        let length = usize::try_from(format.buffer_bytes()).unwrap_or(usize::MAX);
         if short || !aligned {
-            return Err(Error::new(
-                Status::Fault,
-                "the host gave a buffer that is short or not aligned",
-            ));
+            let text = "the host gave a buffer that is short or not aligned";
+            return Err(Error::new(Status::Fault, text));
         }
-        Ok(Self { reference, format, length, count: None })
+        Ok(Self { reference, outlet, boxes: 0 })
     }
 
     /// All bytes that the format needs.
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        let buffer = &self.reference.buffer;
+        // A buffer is at most 1 GiB, which the format's check sees to.
+        let length = usize::try_from(self.outlet.format.buffer_bytes()).unwrap_or(0);
         // SAFETY: `length` bytes are there, checked in `new`; only the stage that acquired a buffer may write it,
         // and only until it emits it, which takes `self`.
-        unsafe { slice::from_raw_parts_mut(buffer.data, self.length) }
+        unsafe { slice::from_raw_parts_mut(self.reference.buffer.data, length) }
     }
 
     /// All elements of a tensor or series.
@@ -64,7 +62,7 @@ impl<'m> Buffer<'m> {
     /// # Errors
     /// The port's format has elements of another type.
     pub fn elements_mut<T: Element>(&mut self) -> Result<&mut [T]> {
-        let dtype = match &self.format {
+        let dtype = match &self.outlet.format {
             Format::Tensor(tensor) => Some(tensor.dtype()),
             Format::Series(series) => Some(series.dtype()),
             _ => None,
@@ -76,12 +74,12 @@ impl<'m> Buffer<'m> {
         Ok(unsafe { self.bytes_mut().align_to_mut::<T>().1 })
     }
 
-    /// Sets the first boxes of a port of detections.
+    /// Sets the boxes of a port of detections; without this there are none.
     ///
     /// # Errors
     /// The port gives something else, or fewer boxes than these.
     pub fn set_boxes(&mut self, boxes: &[raw::Detection]) -> Result<()> {
-        let Format::Detections(_) = self.format else {
+        let Format::Detections(_) = self.outlet.format else {
             return Err(Error::unfit("the port does not give detections"));
         };
         // SAFETY: `Detection` is plain numbers; the start is aligned, checked in `new`.
@@ -90,7 +88,8 @@ impl<'m> Buffer<'m> {
             return Err(Error::unfit("more boxes than the port's format allows"));
         };
         first.copy_from_slice(boxes);
-        self.count = u32::try_from(boxes.len()).ok();
+        // As many as fit a format are as many as fit a u32.
+        self.boxes = u32::try_from(boxes.len()).unwrap_or(0);
         Ok(())
     }
 }

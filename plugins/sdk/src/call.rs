@@ -1,9 +1,9 @@
 //! One call of process: what came in, and the ways out.
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{mem, ptr};
 
 use edgemill_abi::format::Event;
 use edgemill_abi::{
@@ -12,7 +12,7 @@ use edgemill_abi::{
 
 use crate::buffer::{Buffer, Retained};
 use crate::host::{Host, answer};
-use crate::payload::{Outlet, Payload};
+use crate::payload::{NO_BUFFER, Outlet, Payload};
 use crate::{Error, Result};
 
 /// One call of process. `'m` lasts until the end of deactivate, `'c` for this call.
@@ -20,7 +20,7 @@ pub struct Call<'c, 'm> {
     host: Host<'m>,
     reason: Reason,
     inputs: &'c [Option<&'c raw::Packet>],
-    outlets: &'c [Outlet],
+    outlets: &'m [Outlet],
     ended: Cell<bool>,
 }
 
@@ -29,7 +29,7 @@ impl<'c, 'm> Call<'c, 'm> {
         host: Host<'m>,
         reason: Reason,
         inputs: &'c [Option<&'c raw::Packet>],
-        outlets: &'c [Outlet],
+        outlets: &'m [Outlet],
     ) -> Self {
         Self { host, reason, inputs, outlets, ended: Cell::new(false) }
     }
@@ -136,12 +136,12 @@ impl<'c, 'm> Call<'c, 'm> {
     pub fn acquire(&self, port: usize) -> Result<Buffer<'m>> {
         let outlet = self.outlet(port)?;
         let bytes = outlet.format.buffer_bytes();
-        let mut buffer = raw::Buffer { handle: 0, data: ptr::null_mut(), size: 0 };
+        let mut buffer = NO_BUFFER;
         let table = self.host.table();
         // SAFETY: a `Call` exists only inside process, on the stage's thread, where `acquire` may be called.
         let status = unsafe { (table.acquire)(table.raw, number(port), bytes, &raw mut buffer) };
         answer(status, "acquire")?;
-        Buffer::new(self.host, buffer, outlet.format)
+        Buffer::new(self.host, buffer, outlet)
     }
 
     /// Keeps an input beyond this call. A port may hold as many as its `held` says.
@@ -165,10 +165,12 @@ impl<'c, 'm> Call<'c, 'm> {
     /// # Errors
     /// There is no such port, the payload is not of its format, or the stage is stopping.
     pub fn emit(&self, port: usize, payload: impl Payload) -> Result<()> {
-        let packet = self.packet(port, payload)?;
         let table = self.host.table();
-        // SAFETY: as in `acquire`; the reference to the packet's buffer is ours and the host takes it over.
-        answer(unsafe { (table.emit)(table.raw, number(port), &raw const packet) }, "emit")
+        let status = payload.send(self.outlet(port)?, |packet| {
+            // SAFETY: as in `acquire`; the reference to the packet's buffer is ours and the host takes it over.
+            unsafe { (table.emit)(table.raw, number(port), &raw const *packet) }
+        })?;
+        answer(status, "emit")
     }
 
     /// As [`Call::emit`], with stream, sequence and times of `origin`.
@@ -181,12 +183,18 @@ impl<'c, 'm> Call<'c, 'm> {
         payload: impl Payload,
         origin: &Retained<'m>,
     ) -> Result<()> {
-        let packet = self.packet(port, payload)?;
-        let origin = &raw const origin.packet;
         let table = self.host.table();
-        // SAFETY: as in `emit`; `origin` is a packet that we retain.
-        let status =
-            unsafe { (table.emit_from)(table.raw, number(port), &raw const packet, origin) };
+        let status = payload.send(self.outlet(port)?, |packet| {
+            // SAFETY: as in `emit`; `origin` is a packet that we retain.
+            unsafe {
+                (table.emit_from)(
+                    table.raw,
+                    number(port),
+                    &raw const *packet,
+                    &raw const origin.packet,
+                )
+            }
+        })?;
         answer(status, "emit_from")
     }
 
@@ -228,12 +236,8 @@ impl<'c, 'm> Call<'c, 'm> {
         answer(status, "parallel")
     }
 
-    fn outlet(&self, port: usize) -> Result<&'c Outlet> {
+    fn outlet(&self, port: usize) -> Result<&'m Outlet> {
         self.outlets.get(port).ok_or_else(|| Error::unfit("there is no such output port"))
-    }
-
-    fn packet(&self, port: usize, payload: impl Payload) -> Result<raw::Packet> {
-        Ok(payload.into_parts(self.outlet(port)?)?.packet())
     }
 }
 

@@ -282,7 +282,10 @@ unsafe extern "C" fn process<P: Plugin>(
         let reason = Reason::from_raw(reason).ok_or_else(|| Error::unfit("unknown reason"))?;
         // SAFETY: `inputs` has a pointer for each input port, as `plugin.h` says.
         let inputs = unsafe { packets(inputs, active.input_count)? };
-        let call = Call::new(host, reason, inputs, &active.outlets);
+        // SAFETY: the outlets stay in their place until deactivate has dropped all that may refer to them, which is
+        // what `'static` stands for here, as in activate.
+        let outlets = unsafe { &*ptr::from_ref(active.outlets.as_slice()) };
+        let call = Call::new(host, reason, inputs, outlets);
         inner.plugin.process(&mut active.state, &call)?;
         Ok(if call.has_ended() { Status::End } else { Status::Ok })
     };
@@ -307,11 +310,12 @@ unsafe fn packets<'c>(
 unsafe extern "C" fn deactivate<P: Plugin>(instance: *mut c_void) {
     // SAFETY: `instance` comes from our create, and the host keeps callbacks of one instance apart.
     let Some((host, inner)) = (unsafe { open::<P>(instance) }) else { return };
-    let Some(active) = inner.active.take() else { return };
+    let Some(Active { state, outlets, .. }) = inner.active.take() else { return };
     let outcome = run(host, "deactivate", || {
-        inner.plugin.deactivate(host, active.state)?;
+        inner.plugin.deactivate(host, state)?;
         Ok(Status::Ok)
     });
+    drop(outlets);
     inner.broken |= outcome.panicked;
 }
 

@@ -87,3 +87,8 @@ pub use payload::Payload;
 pub use plugin::{Actuator, Plugin};
 pub use ports::{Port, Ports, Range};
 pub use setup::{Model, Secret, SecretSlice, Setup};
+
+/// The plugin in `docs/adding-a-plugin.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/adding-a-plugin.md")]
+struct AddingAPlugin;

@@ -9,90 +9,90 @@ use crate::buffer::Buffer;
 use crate::call::Input;
 use crate::{Error, Result};
 
-/// An output port as process needs it.
-pub struct Outlet {
-    pub(crate) format: Format,
-    payload: raw::Payload,
-}
-
-impl Outlet {
-    pub fn new(format: Format) -> Self {
-        Self { format, payload: format.payload() }
-    }
-}
-
 /// What can be emitted.
-pub trait Payload: sealed::Parts {}
+pub trait Payload: sealed::Packed {}
 
 impl Payload for Event {}
 impl Payload for Buffer<'_> {}
 impl Payload for Input<'_> {}
+
+pub(crate) const NO_BUFFER: raw::Buffer = raw::Buffer { handle: 0, data: ptr::null_mut(), size: 0 };
+
+/// An output port as process needs it.
+pub struct Outlet {
+    pub(crate) format: Format,
+    /// A packet of the format, without its buffer. The host sets stream, sequence and times.
+    packet: raw::Packet,
+}
+
+impl Outlet {
+    pub fn new(format: Format) -> Self {
+        let packet = raw::Packet {
+            stream: 0,
+            sequence: 0,
+            capture_ns: 0,
+            deadline_ns: 0,
+            generation: 0,
+            kind: format.kind().raw(),
+            payload: format.payload(),
+            buffer: NO_BUFFER,
+        };
+        Self { format, packet }
+    }
+}
 
 pub mod sealed {
     use super::Outlet;
     use crate::{Result, raw};
 
     /// Closed, because a packet's reference is handed over with it.
-    pub trait Parts {
-        /// The packet's own parts; the reference to the buffer goes with them.
-        fn into_parts(self, outlet: &Outlet) -> Result<Packed>;
+    pub trait Packed {
+        /// Calls `send` with the packet, which takes over the reference to its buffer, and gives its answer.
+        fn send(
+            self,
+            outlet: &Outlet,
+            send: impl FnOnce(&raw::Packet) -> raw::Status,
+        ) -> Result<raw::Status>;
     }
+}
 
-    /// Kind, payload and buffer of a packet; the host sets the rest.
-    pub struct Packed {
-        pub kind: u32,
-        pub payload: raw::Payload,
-        pub buffer: raw::Buffer,
+use sealed::Packed;
+
+impl Packed for Event {
+    fn send(
+        self,
+        outlet: &Outlet,
+        send: impl FnOnce(&raw::Packet) -> raw::Status,
+    ) -> Result<raw::Status> {
+        let (kind, payload) = (raw::KIND_EVENT, self.raw().into());
+        Ok(send(&raw::Packet { kind, payload, buffer: NO_BUFFER, ..outlet.packet }))
     }
+}
 
-    impl Packed {
-        pub fn packet(self) -> raw::Packet {
-            raw::Packet {
-                stream: 0,
-                sequence: 0,
-                capture_ns: 0,
-                deadline_ns: 0,
-                generation: 0,
-                kind: self.kind,
-                payload: self.payload,
-                buffer: self.buffer,
-            }
+impl Packed for Buffer<'_> {
+    fn send(
+        self,
+        outlet: &Outlet,
+        send: impl FnOnce(&raw::Packet) -> raw::Status,
+    ) -> Result<raw::Status> {
+        if !ptr::eq(self.outlet, outlet) {
+            return Err(Error::unfit("the buffer is of another port"));
         }
-    }
-}
-
-use sealed::{Packed, Parts};
-
-const NO_BUFFER: raw::Buffer = raw::Buffer { handle: 0, data: ptr::null_mut(), size: 0 };
-
-impl Packed {
-    fn of(packet: &raw::Packet) -> Self {
-        Self { kind: packet.kind, payload: packet.payload, buffer: packet.buffer }
-    }
-}
-
-impl Parts for Event {
-    fn into_parts(self, _: &Outlet) -> Result<Packed> {
-        Ok(Packed { kind: raw::KIND_EVENT, payload: self.raw().into(), buffer: NO_BUFFER })
-    }
-}
-
-impl Parts for Buffer<'_> {
-    fn into_parts(self, outlet: &Outlet) -> Result<Packed> {
-        if outlet.format != self.format {
-            return Err(Error::unfit("the buffer is of a port with another format"));
+        let mut packet = outlet.packet;
+        if let Format::Detections(format) = &outlet.format {
+            packet.payload = raw::Detections { count: self.boxes, ..format.raw() }.into();
         }
-        let mut payload = outlet.payload;
-        if let (Format::Detections(format), Some(count)) = (&outlet.format, self.count) {
-            payload = raw::Detections { count, ..format.raw() }.into();
-        }
-        let buffer = ManuallyDrop::new(self.reference).buffer;
-        Ok(Packed { kind: outlet.format.kind().raw(), payload, buffer })
+        packet.buffer = ManuallyDrop::new(self.reference).buffer;
+        Ok(send(&packet))
     }
 }
 
-impl Parts for Input<'_> {
-    fn into_parts(self, _: &Outlet) -> Result<Packed> {
-        Ok(Packed::of(self.packet()))
+impl Packed for Input<'_> {
+    fn send(
+        self,
+        _: &Outlet,
+        send: impl FnOnce(&raw::Packet) -> raw::Status,
+    ) -> Result<raw::Status> {
+        Ok(send(self.packet()))
     }
 }
