@@ -1,5 +1,7 @@
 //! A folder of class folders of pictures, as a network sees them.
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use crate::contract;
 use crate::error::{LearnError, at};
@@ -78,18 +80,7 @@ impl Dataset {
         recipe: &Recipe,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, LearnError> {
-        let entries = list(folder, &recipe.labels)?;
-        let mut camera = Camera::new(recipe.picture.frame);
-        let mut preparer = camera.preparer(&contract::float(recipe))?;
-        let mut bytes = vec![0; preparer.output_bytes()];
-        let mut samples = Vec::with_capacity(entries.len());
-        for (done, Entry { path, class }) in entries.iter().enumerate() {
-            camera.show(path)?;
-            camera.prepare(&mut preparer, &mut bytes)?;
-            let input = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-            samples.push(Sample { input, class: *class });
-            progress(done + 1, entries.len());
-        }
+        let samples = read_all(&list(folder, &recipe.labels)?, recipe, progress)?;
         Self::split(samples, recipe).map_err(|(class, found)| LearnError::TooFew {
             folder: folder.to_owned(),
             label: recipe.labels[class].clone(),
@@ -131,6 +122,49 @@ impl Dataset {
     pub fn validation(&self) -> &[Sample] {
         &self.validation
     }
+}
+
+/// Every core takes a stretch of the pictures; the samples come in the order of the entries.
+fn read_all(
+    entries: &[Entry],
+    recipe: &Recipe,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Sample>, LearnError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let stretches = entries.chunks(entries.len().div_ceil(cores).max(1));
+    thread::scope(|scope| {
+        let (sender, receiver) = channel();
+        let read = |stretch| {
+            let sender = sender.clone();
+            scope.spawn(move || read(stretch, recipe, &sender))
+        };
+        let readers: Vec<_> = stretches.map(read).collect();
+        drop(sender);
+        for (done, ()) in receiver.iter().enumerate() {
+            progress(done + 1, entries.len());
+        }
+        let mut samples = Vec::with_capacity(entries.len());
+        for reader in readers {
+            samples.extend(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(samples)
+    })
+}
+
+fn read(entries: &[Entry], recipe: &Recipe, done: &Sender<()>) -> Result<Vec<Sample>, LearnError> {
+    let mut camera = Camera::new(recipe.picture.frame);
+    let mut preparer = camera.preparer(&contract::float(recipe))?;
+    let mut bytes = vec![0; preparer.output_bytes()];
+    let mut samples = Vec::with_capacity(entries.len());
+    for Entry { path, class } in entries {
+        camera.show(path)?;
+        camera.prepare(&mut preparer, &mut bytes)?;
+        let input = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        samples.push(Sample { input, class: *class });
+        // The receiver goes only after all senders have.
+        let _ = done.send(());
+    }
+    Ok(samples)
 }
 
 #[expect(
