@@ -425,7 +425,8 @@ mod tests {
 
     #[test]
     fn one_packet_too_many_or_too_few_is_found_wherever_it_is() {
-        let cases: [(&str, fn(&mut Account)); 6] = [
+        type Spoil = fn(&mut Account);
+        let cases: [(&str, Spoil); 6] = [
             ("edge camera.out → infer.in", |a| a.edges[0].sent += 1),
             ("edge camera.out → infer.in", |a| a.edges[0].queued += 1),
             ("edge infer.out → act.in", |a| a.edges[1].dropped[0].1 += 1),

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_ring_is_lost_in_a_million() {
+    fn no_ring_is_lost() {
         let (ping, pong) = (Bell::default(), Bell::default());
         let (sent, seen) = (AtomicU64::new(0), AtomicU64::new(0));
         const TURNS: u64 = 200_000;

@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Buckets of one power of two.
-const SPLIT: u64 = 32;
-const SPLIT_BITS: u32 = SPLIT.trailing_zeros();
+const SPLIT: u32 = 1 << SPLIT_BITS;
+const SPLIT_BITS: u32 = 5;
 /// Times of 2^40 ns, 18 minutes, and more share the last bucket.
 const MOST_BITS: u32 = 40;
-const BUCKETS: usize = ((MOST_BITS - SPLIT_BITS + 1) as u64 * SPLIT) as usize;
+const BUCKETS: usize = (MOST_BITS - SPLIT_BITS + 1) as usize * SPLIT as usize;
 
 /// How often each time was seen. Shared: one thread records, any thread reads.
 #[derive(Debug)]
@@ -77,16 +77,16 @@ fn value_at(counts: &[u64], rank: u64) -> u64 {
 /// The bucket of a value: its power of two, then the five bits below the highest.
 fn index(value: u64) -> usize {
     let value = value.min((1 << MOST_BITS) - 1);
-    let shift = (value | SPLIT).ilog2() - SPLIT_BITS;
-    let index = u64::from(shift) * SPLIT + (value >> shift);
+    let shift = (value | u64::from(SPLIT)).ilog2() - SPLIT_BITS;
+    let index = u64::from(shift * SPLIT) + (value >> shift);
     usize::try_from(index).unwrap_or(BUCKETS - 1)
 }
 
 /// The value that stands for a bucket.
 fn middle(index: usize) -> u64 {
-    let index = index as u64;
-    let shift = (index / SPLIT).saturating_sub(1);
-    let least = (index - shift * SPLIT) << shift;
+    let (index, split) = (index as u64, u64::from(SPLIT));
+    let shift = (index / split).saturating_sub(1);
+    let least = (index - shift * split) << shift;
     least + ((1 << shift) >> 1)
 }
 

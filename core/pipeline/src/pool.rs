@@ -86,11 +86,10 @@ impl Pool {
 
     /// Buffers in use now.
     #[must_use]
-    pub fn in_use(&self) -> u32 {
-        let ones: u32 =
-            self.used.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
-        let count = u32::try_from(self.references.len()).unwrap_or(u32::MAX);
-        ones - (self.used.len() as u64 * 64 - u64::from(count)) as u32
+    pub fn in_use(&self) -> usize {
+        let ones = self.used.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize);
+        // Bits that stand for no buffer are always set.
+        ones.sum::<usize>() - (self.used.len() * 64 - self.references.len())
     }
 
     /// How many there are.
@@ -263,7 +262,7 @@ mod tests {
             let pool = Pool::new("test", 100, count).unwrap();
             let mut taken: Vec<_> = (0..count).map(|_| pool.acquire().unwrap()).collect();
             assert!(pool.acquire().is_none());
-            assert_eq!(pool.in_use(), count);
+            assert_eq!(pool.in_use(), count as usize);
             let handle = taken[0].0.handle();
             drop(taken.remove(0));
             assert_eq!(pool.acquire().unwrap().0.handle(), handle);

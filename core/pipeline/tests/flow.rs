@@ -67,7 +67,7 @@ fn a_million_packets_are_all_accounted_for() {
             }
         };
         let bursts = |call: u64| {
-            if call % 3 == 0 {
+            if call.is_multiple_of(3) {
                 std::thread::yield_now();
             }
             Do::Pass
@@ -77,7 +77,9 @@ fn a_million_packets_are_all_accounted_for() {
             .tune("source", |cast| cast.count = COUNT)
             .with("one", 1, 1, chaos(1))
             .with("two", 1, 1, chaos(2))
-            .with("sink", 1, 0, |call| if random(call) % 5000 == 0 { Do::Fail } else { Do::Pass });
+            .with("sink", 1, 0, |call| {
+                if random(call).is_multiple_of(5000) { Do::Fail } else { Do::Pass }
+            });
         let with_policy = |name: &str, from: &str| {
             let mut stage = stage(name, &[from]);
             stage.inputs[0].overflow = Some(policy);

@@ -50,7 +50,13 @@ pub enum PlanError {
     #[error(
         "{giver} and {taker} agree on {agreed}, which is not a format: {source}; let one of them state it more closely"
     )]
-    NoFormat { stage: String, giver: String, taker: String, agreed: String, source: FormatError },
+    NoFormat {
+        stage: String,
+        giver: String,
+        taker: String,
+        agreed: String,
+        source: Box<FormatError>,
+    },
     /// Bypass without a way past.
     #[error(
         "stage {stage} cannot be bypassed: that needs one input and one output of the same format, and it has {has}; use on-failure = \"restart\""

@@ -139,7 +139,7 @@ impl Negotiation<'_> {
                     giver: self.giver(from),
                     taker: link.map(|link| self.taker(link.to)).unwrap_or_default(),
                     agreed: ranges::describe(&candidates),
-                    source,
+                    source: Box::new(source),
                 })
             }
         }

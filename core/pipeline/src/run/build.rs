@@ -10,7 +10,9 @@ use edgemill_linux::sched;
 
 use super::Factory;
 use super::error::RunError;
-use super::worker::{Instance, Wiring, panic_text};
+use super::preparer::discard;
+use super::wiring::{Instance, Wiring};
+use super::worker::panic_text;
 use crate::channel::Edge;
 use crate::negotiate::{EdgePlan, Plan, PortId, StagePlan, contains, negotiate};
 use crate::outlet::{OutPort, Outlet};
@@ -71,30 +73,14 @@ pub(super) fn build(
     let edges: Vec<_> =
         plan.edges.iter().map(|edge| make_edge(&plan, edge, &slots, &candidates)).collect();
     let mut seatings = Vec::new();
-    for (index, candidate) in candidates.into_iter().enumerate() {
-        let outputs = make_outputs(&plan, index, candidate.old, &edges)?;
-        let inputs = plan.edges_to(index);
-        let inputs = inputs
-            .map(|(edge, planned)| (Arc::clone(&edges[edge]), planned.capacity as usize))
-            .collect();
-        let held = plan.stages[index].inputs.iter().map(|input| input.held).collect();
-        let timer_ns = plan.stages[index].timer_ns;
-        let wiring = Wiring::new(&spec.stages[index], &allowed, timer_ns, held, inputs, outputs);
-        let seated = Seated {
-            slot: Arc::clone(&slots[index]),
-            spec: spec.stages[index].clone(),
-            ports: candidate.ports,
-            plan: plan.stages[index].clone(),
-            wiring,
-            alive: true,
-        };
-        let instance = match candidate.fresh {
-            Some(stage) if !candidate.replace => Some(activate(&seated, stage)?),
-            _ => None,
-        };
-        let (stays, replace) = (candidate.old.is_some(), candidate.replace);
-        seatings.push(Seating { seated, stays, instance, replace });
+    let mut fresh = Vec::new();
+    for (index, mut candidate) in candidates.into_iter().enumerate() {
+        fresh.push(candidate.fresh.take().filter(|_| !candidate.replace));
+        let slot = Arc::clone(&slots[index]);
+        let settings = (&spec.stages[index], allowed.as_slice());
+        seatings.push(candidate.seat(slot, settings, (&plan, index), &edges)?);
     }
+    activate_all(&mut seatings, fresh)?;
     Ok(Layout { plan, seatings, edges })
 }
 
@@ -153,6 +139,26 @@ impl<'a> Candidate<'a> {
             self.fresh = Some(prepare(stage, factory)?);
         }
         Ok(())
+    }
+
+    /// Everything about the stage but its instance.
+    fn seat(
+        self,
+        slot: Arc<Slot>,
+        (spec, allowed): (&StageSpec, &[usize]),
+        (plan, index): (&Plan, usize),
+        edges: &[Arc<Edge>],
+    ) -> Result<Seating, RunError> {
+        let planned = &plan.stages[index];
+        let inputs = plan.edges_to(index);
+        let inputs = inputs.map(|(edge, of)| (Arc::clone(&edges[edge]), of.capacity as usize));
+        let outputs = make_outputs(plan, index, self.old, edges)?;
+        let held = planned.inputs.iter().map(|input| input.held).collect();
+        let wiring = Wiring::new(spec, allowed, planned.timer_ns, held, inputs.collect(), outputs);
+        let (stays, replace) = (self.old.is_some(), self.replace);
+        let (spec, plan) = (spec.clone(), planned.clone());
+        let seated = Seated { slot, spec, ports: self.ports, plan, wiring, alive: true };
+        Ok(Seating { seated, stays, instance: None, replace })
     }
 
     fn slot(&self) -> Arc<Slot> {
@@ -244,6 +250,24 @@ fn prepare(spec: &StageSpec, factory: &mut dyn Factory) -> Result<Box<dyn Stage>
     prepared
         .unwrap_or_else(|panic| Err(StageError(panic_text(&*panic))))
         .map_err(|source| RunError::Prepare { stage: spec.name.clone(), source })
+}
+
+/// All of them, or none.
+fn activate_all(
+    seatings: &mut [Seating],
+    fresh: Vec<Option<Box<dyn Stage>>>,
+) -> Result<(), RunError> {
+    for (index, stage) in fresh.into_iter().enumerate() {
+        let Some(stage) = stage else { continue };
+        match activate(&seatings[index].seated, stage) {
+            Ok(instance) => seatings[index].instance = Some(instance),
+            Err(error) => {
+                seatings.iter_mut().filter_map(|s| s.instance.take()).for_each(discard);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn activate(seated: &Seated, mut stage: Box<dyn Stage>) -> Result<Instance, RunError> {

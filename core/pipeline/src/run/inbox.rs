@@ -79,6 +79,11 @@ impl Inbox {
         }
     }
 
+    /// The first input of the call.
+    pub fn first(&self) -> Option<&Packet> {
+        self.ready.iter().flatten().next()
+    }
+
     /// Done with the inputs of the call.
     pub fn clear(&mut self) {
         self.ready.iter_mut().for_each(|packet| *packet = None);

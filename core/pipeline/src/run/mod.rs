@@ -6,9 +6,11 @@ mod build;
 mod error;
 mod inbox;
 mod preparer;
+mod seat;
 mod shared;
 mod status;
 mod supervisor;
+mod wiring;
 mod worker;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use crate::stage::{Stage, StageError};
 use preparer::Job;
 use shared::Shared;
 use supervisor::{Report, Supervisor};
-use worker::Ways;
+use wiring::Ways;
 
 /// Makes the instances of stages. Only ever called on the preparing thread, where loading and opening may take their
 /// time.
@@ -172,9 +174,11 @@ impl Runtime {
         preparer::spawn(factory, to_do, reports.clone())?;
         let ways = Ways { reports: reports.clone(), jobs };
         let _ = ways.jobs.send(Job::Build { spec, current: Vec::new() });
-        let built = match heard.recv() {
+        let built = match heard.recv_timeout(options.prepare_limit) {
             Ok(Report::Built { result, .. }) => result,
-            _ => Err(service("preparing", "is gone")),
+            _ => {
+                Err(service("preparing", &format!("did not answer in {:?}", options.prepare_limit)))
+            }
         };
         let layout = built.inspect_err(|_| {
             let _ = ways.jobs.send(Job::Quit);

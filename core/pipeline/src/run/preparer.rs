@@ -9,6 +9,7 @@ use super::Factory;
 use super::build::{Seated, build, remake};
 use super::error::RunError;
 use super::supervisor::Report;
+use super::wiring::Instance;
 use crate::spec::Spec;
 use crate::stage::Stage;
 
@@ -20,6 +21,8 @@ pub(super) enum Job {
     Make { seated: Box<Seated>, turn: u64 },
     /// An instance that was deactivated.
     Destroy(Box<dyn Stage>),
+    /// An instance that was activated and never called.
+    Discard(Instance),
     /// No more jobs.
     Quit,
 }
@@ -41,9 +44,8 @@ pub(super) fn spawn(
                     let result = remake(&seated, &mut *factory);
                     let _ = reports.send(Report::Made { slot: seated.slot.id, turn, result });
                 }
-                Job::Destroy(stage) => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
-                }
+                Job::Destroy(stage) => destroy(stage),
+                Job::Discard(instance) => discard(instance),
                 Job::Quit => break,
             }
         }
@@ -51,4 +53,15 @@ pub(super) fn spawn(
     thread::Builder::new().name("prepare".into()).spawn(run).map(drop).map_err(|error| {
         RunError::Service { thread: "preparing", problem: format!("cannot be made: {error}") }
     })
+}
+
+/// Destroying runs a plugin's code, which may panic.
+fn destroy(stage: Box<dyn Stage>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+}
+
+/// Undoes an activation that nobody needs any more.
+pub(super) fn discard(mut instance: Instance) {
+    let _ = catch_unwind(AssertUnwindSafe(|| instance.stage.deactivate()));
+    destroy(instance.stage);
 }

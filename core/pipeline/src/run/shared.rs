@@ -5,10 +5,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::build::Seated;
 use super::status::{PoolStatus, StageStatus, Status};
-use crate::account::{Account, Loss};
+use crate::account::{Account, Loss, StageAccount};
 use crate::channel::Edge;
 use crate::pool::Pool;
-use crate::slot::Slot;
+use crate::slot::{Slot, State};
 
 /// A stage as status and account show it.
 #[derive(Clone)]
@@ -45,6 +45,30 @@ struct View {
     edges: Vec<Arc<Edge>>,
     /// Stages and edges that a reload has taken out: they may still drain.
     past: (Vec<Member>, Vec<Arc<Edge>>),
+    /// Of those that have drained.
+    gone: Account,
+}
+
+impl View {
+    /// Keeps the numbers of what is over, and lets the rest of it go.
+    fn fold(&mut self) {
+        let Self { past: (members, edges), gone, .. } = self;
+        members.retain(|member| {
+            let over = member.slot.state() == State::Stopped;
+            if over {
+                gone.add_stage(member.account());
+            }
+            !over
+        });
+        edges.retain(|edge| {
+            let account = edge.account();
+            let over = edge.is_ended() && account.queued == 0;
+            if over {
+                gone.add_edge(account);
+            }
+            !over
+        });
+    }
 }
 
 /// Read by the owner, changed by the supervising thread; stages never come here.
@@ -79,6 +103,7 @@ impl Shared {
             }
         }
         (view.name, view.members, view.edges) = (name, members, edges.to_vec());
+        view.fold();
     }
 
     /// Keeps why a stage is as it is.
@@ -87,6 +112,12 @@ impl Shared {
         if let Some(member) = view.members.iter_mut().find(|member| member.slot.id == slot) {
             member.why = why;
         }
+    }
+
+    /// Why a stage is as it is.
+    pub fn why(&self, slot: u64) -> Option<String> {
+        let view = self.view();
+        view.members.iter().find(|member| member.slot.id == slot)?.why.clone()
     }
 
     pub fn status(&self) -> Status {
@@ -102,12 +133,10 @@ impl Shared {
     pub fn account(&self) -> Account {
         let view = self.view();
         let mut account = Account::default();
-        for member in view.members.iter().chain(&view.past.0) {
-            account.add_stage(member.slot.account(member.is_source, member.is_sink));
-        }
-        for edge in view.edges.iter().chain(&view.past.1) {
-            account.add_edge(edge.account());
-        }
+        let members = view.members.iter().chain(&view.past.0).map(Member::account);
+        members.chain(view.gone.stages.iter().cloned()).for_each(|stage| account.add_stage(stage));
+        let edges = view.edges.iter().chain(&view.past.1).map(|edge| edge.account());
+        edges.chain(view.gone.edges.iter().cloned()).for_each(|edge| account.add_edge(edge));
         account
     }
 
@@ -133,6 +162,10 @@ impl Shared {
 }
 
 impl Member {
+    fn account(&self) -> StageAccount {
+        self.slot.account(self.is_source, self.is_sink)
+    }
+
     fn status(&self) -> StageStatus {
         let facts = self.slot.facts();
         StageStatus {
@@ -144,7 +177,7 @@ impl Member {
             warning: facts.warning,
             process: self.slot.process.quantiles(),
             latency: self.slot.latency.quantiles(),
-            account: self.slot.account(self.is_source, self.is_sink),
+            account: self.account(),
         }
     }
 

@@ -49,5 +49,5 @@ pub struct PoolStatus {
     /// Bytes of each.
     pub buffer_bytes: usize,
     /// How many are in use.
-    pub in_use: u32,
+    pub in_use: usize,
 }

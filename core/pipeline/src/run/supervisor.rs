@@ -1,23 +1,20 @@
 //! The supervising thread of one pipeline: it hears what the stages report, watches that none hangs, decides about restarts,
 //! and carries out stops and reloads. Its law: it never waits for what it supervises. It sends commands and jobs, which
 //! never block, and sleeps until the next report or the next time it has to look.
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use edgemill_linux::clock::monotonic_ns;
 use edgemill_linux::sched;
 
 use super::build::{Layout, Seated, Seating};
 use super::error::RunError;
 use super::preparer::Job;
+use super::seat::Seat;
 use super::shared::{Member, Shared};
-use super::worker::{Command, Instance, Ways, Wiring, Worker};
+use super::wiring::{Command, Instance, Ways};
 use super::{Event, Options};
-use crate::account::Loss;
-use crate::bell::Ring;
-use crate::channel::Edge;
 use crate::negotiate::SURVIVED_HANGS;
 use crate::slot::{State, Stop};
 use crate::spec::{OnFailure, Spec};
@@ -26,7 +23,7 @@ use crate::spec::{OnFailure, Spec};
 pub(super) enum Report {
     // From stages.
     /// The thread is on its cores, or could not get there.
-    Begun {
+    Settled {
         slot: u64,
         result: Result<(), String>,
     },
@@ -77,23 +74,6 @@ pub(super) enum Report {
     Reload(Spec),
 }
 
-/// A stage as the supervisor sees it.
-struct Seat {
-    seated: Seated,
-    commands: (Sender<Command>, Receiver<Command>),
-    /// Edges of the old wiring, until the thread has switched: those that came in, and those that went out.
-    leaving: (Vec<Arc<Edge>>, Vec<Arc<Edge>>),
-    failures: VecDeque<u64>,
-    hangs: u32,
-    /// When the next instance is to be made.
-    due_ns: Option<u64>,
-    /// Since when one is being made.
-    making_ns: Option<u64>,
-    /// Counts what was asked of the preparing thread, to know the answer that still matters.
-    turn: u64,
-    ended: bool,
-}
-
 pub(super) struct Supervisor {
     options: Options,
     shared: Arc<Shared>,
@@ -138,11 +118,22 @@ impl Supervisor {
         let order: Vec<_> = layout.plan.order.iter().rev().copied().collect();
         let mut places: Vec<Option<Seating>> = seatings.drain(..).map(Some).collect();
         self.seats = Vec::with_capacity(places.len());
-        for seating in order.into_iter().filter_map(|index| places[index].take()) {
-            let seat = self.occupy(seating)?;
-            self.seats.push(seat);
+        for index in order {
+            let Some(seating) = places[index].take() else { continue };
+            match self.occupy(seating) {
+                Ok(seat) => self.seats.push(seat),
+                Err(error) => {
+                    let left = places.into_iter().flatten().filter_map(|place| place.instance);
+                    left.for_each(|instance| self.discard(instance));
+                    return Err(error);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn discard(&self, instance: Instance) {
+        let _ = self.ways.jobs.send(Job::Discard(instance));
     }
 
     fn occupy(&self, seating: Seating) -> Result<Seat, RunError> {
@@ -202,7 +193,7 @@ impl Supervisor {
             Report::Reload(spec) => self.reload(spec),
             Report::Built { spec, result } => self.rebuilt(&spec, result),
             Report::Made { slot, turn, result } => self.made(slot, turn, result),
-            Report::Begun { slot, .. }
+            Report::Settled { slot, .. }
             | Report::Running { slot }
             | Report::Fault { slot, .. }
             | Report::Vacant { slot }
@@ -220,13 +211,13 @@ impl Supervisor {
     fn hear_stage(&mut self, seat: usize, report: Report) {
         let stage = || self.seats[seat].seated.slot.name.clone();
         match report {
-            Report::Begun { result: Err(text), .. } => {
-                self.tell(Event::Warning {
+            Report::Settled { result: Err(text), .. } => {
+                self.tell(Event::Fatal {
                     stage: stage(),
-                    text: format!("cannot be pinned: {text}"),
+                    why: format!("cannot be pinned: {text}"),
                 });
             }
-            Report::Begun { .. } => {
+            Report::Settled { .. } => {
                 if let Some(text) = self.seats[seat].seated.slot.facts().warning {
                     self.tell(Event::Warning { stage: stage(), text });
                 }
@@ -240,9 +231,12 @@ impl Supervisor {
             }
             Report::Warning { text, .. } => self.tell(Event::Warning { stage: stage(), text }),
             Report::Ended { .. } => {
-                let ended = &mut self.seats[seat];
-                (ended.ended, ended.due_ns, ended.making_ns) = (true, None, None);
-                self.tell_state(seat, None);
+                self.seats[seat].end(&self.ways);
+                let slot = &self.seats[seat].seated.slot;
+                self.tell_state(
+                    seat,
+                    self.shared.why(slot.id).filter(|_| slot.state() == State::Held),
+                );
             }
             _ => {}
         }
@@ -327,9 +321,7 @@ impl Supervisor {
                 self.seats[seat].making_ns = None;
                 self.failed(seat, error.to_string());
             }
-            (None, Ok(instance)) => {
-                let _ = self.ways.jobs.send(Job::Destroy(instance.stage));
-            }
+            (None, Ok(instance)) => self.discard(instance),
             (None, Err(_)) => {}
         }
     }
@@ -496,6 +488,11 @@ impl Supervisor {
             return Ok(true);
         };
         let Seating { seated, instance, replace, .. } = seating;
+        if self.seats[seat].ended {
+            // It came to its end while the layout was made, and takes the stages below with it.
+            instance.into_iter().for_each(|instance| self.discard(instance));
+            return Ok(false);
+        }
         let seat = &mut self.seats[seat];
         let renewed = instance.is_some() || replace;
         let changed = renewed || !seat.seated.wiring.is_same(&seated.wiring);
@@ -517,76 +514,5 @@ impl Supervisor {
     fn show(&self, layout: &Layout) {
         let members = layout.seatings.iter().map(|seating| Member::of(&seating.seated)).collect();
         self.shared.show(layout.plan.name.clone(), members, &layout.edges);
-    }
-}
-
-impl Seat {
-    fn new(seated: Seated) -> Self {
-        Self {
-            seated,
-            commands: unbounded(),
-            leaving: Default::default(),
-            failures: VecDeque::new(),
-            hangs: 0,
-            due_ns: None,
-            making_ns: None,
-            turn: 0,
-            ended: false,
-        }
-    }
-
-    fn spawn(&self, ways: &Ways, instance: Option<Instance>) -> Result<(), RunError> {
-        let Seated { slot, wiring, .. } = &self.seated;
-        let (slot, commands) = (Arc::clone(slot), self.commands.1.clone());
-        let worker = Worker::new(slot, commands, ways.clone(), wiring.clone(), instance);
-        worker
-            .spawn()
-            .map_err(|source| RunError::Thread { stage: self.seated.slot.name.clone(), source })
-    }
-
-    fn send(&self, command: Command) {
-        let _ = self.commands.0.send(command);
-        self.seated.slot.bell.ring(Ring::Command);
-    }
-
-    /// How long to wait for the next attempt; `None` after too many within the window.
-    fn next_attempt(&mut self, now: u64, policy: &super::RestartPolicy) -> Option<u64> {
-        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let begin = now.saturating_sub(ns(policy.window));
-        self.failures.retain(|failure| *failure >= begin);
-        self.failures.push_back(now);
-        let count = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
-        let pause = policy.first.saturating_mul(1_u32.checked_shl(count - 1).unwrap_or(u32::MAX));
-        (count <= policy.limit).then(|| ns(pause.min(policy.most)))
-    }
-
-    /// Ends the stage: a source now, any other when its inputs have ended.
-    fn leave(&self) {
-        if self.seated.wiring.inputs.is_empty() {
-            self.seated.slot.stop(Stop::Drain);
-        } else if self.seated.slot.outlet().is_none() {
-            self.send(Command::Hold);
-        }
-    }
-
-    fn rewire(&mut self, wiring: &Wiring, instance: Option<Instance>, replace: bool) {
-        let old = &self.seated.wiring;
-        let stays = |edge: &Arc<Edge>| wiring.edges().any(|new| Arc::ptr_eq(new, edge));
-        let inputs = old.inputs.iter().map(|(edge, _)| edge).filter(|edge| !stays(edge));
-        let outputs = old.outputs.iter().flat_map(|port| &port.edges).filter(|edge| !stays(edge));
-        self.leaving.0.extend(inputs.cloned());
-        self.leaving.1.extend(outputs.cloned());
-        let wiring = Box::new(wiring.clone());
-        self.send(Command::Rewire { wiring, instance, replace });
-    }
-
-    /// Does for a thread that was given up what it would have done when it switched.
-    fn drop_old_wiring(&mut self) {
-        for edge in self.leaving.0.drain(..) {
-            edge.lose_held_back();
-            edge.attend(false);
-            edge.discard(Loss::Restart);
-        }
-        self.leaving.1.drain(..).for_each(|edge| edge.close());
     }
 }

@@ -4,6 +4,8 @@
 //! at a time; a call at any other moment is refused, and so is every call of an instance that was abandoned
 //! after a hang. The instance knows buffers by their handles; the references stay here, so that it can neither give back
 //! what it does not have nor keep more than it said.
+mod desk;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
@@ -12,10 +14,10 @@ use edgemill_linux::clock::monotonic_ns;
 
 use crate::bell::Ring;
 use crate::channel::Edge;
-use crate::format::fits;
-use crate::packet::{Origin, Packet};
-use crate::pool::{BufferMut, BufferRef, Pool};
+use crate::packet::Packet;
+use crate::pool::{BufferMut, Pool};
 use crate::slot::Slot;
+use desk::Desk;
 
 /// Where the thread of an instance is.
 mod phase {
@@ -76,50 +78,6 @@ pub struct Outlet {
     desk: Mutex<Desk>,
 }
 
-#[derive(Debug, Default)]
-struct Desk {
-    ports: Vec<Port>,
-    held: Vec<Held>,
-    current: Vec<Option<Current>>,
-    kept: Vec<Kept>,
-    origin: Option<Origin>,
-    refused: bool,
-}
-
-#[derive(Debug)]
-struct Port {
-    out: OutPort,
-    acquired: u32,
-    emitted: u32,
-}
-
-#[derive(Debug)]
-struct Held {
-    limit: u32,
-    now: u32,
-}
-
-#[derive(Debug)]
-struct Current {
-    origin: Origin,
-    buffer: Option<BufferRef>,
-}
-
-/// A reference that the instance has and the desk keeps.
-#[derive(Debug)]
-enum Kept {
-    Acquired { handle: u64, buffer: BufferMut, port: u32 },
-    Retained { handle: u64, buffer: BufferRef, port: usize, origin: Origin },
-}
-
-impl Kept {
-    fn handle(&self) -> u64 {
-        match self {
-            Self::Acquired { handle, .. } | Self::Retained { handle, .. } => *handle,
-        }
-    }
-}
-
 /// What a call came to, for the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -135,12 +93,6 @@ pub(crate) struct Call {
 impl Outlet {
     /// `held` has the limit of each input port.
     pub(crate) fn new(slot: Arc<Slot>, held: &[u32], ports: Vec<OutPort>) -> Self {
-        let mut desk = Desk {
-            held: held.iter().map(|limit| Held { limit: *limit, now: 0 }).collect(),
-            current: held.iter().map(|_| None).collect(),
-            ..Desk::default()
-        };
-        desk.set_ports(ports);
         Self {
             slot,
             phase: AtomicU32::new(phase::IDLE),
@@ -148,7 +100,7 @@ impl Outlet {
             waited_ns: AtomicU64::new(0),
             inputs: AtomicU32::new(0),
             emitted: AtomicU32::new(0),
-            desk: Mutex::new(desk),
+            desk: Mutex::new(Desk::new(held, ports)),
         }
     }
 
@@ -185,7 +137,7 @@ impl Outlet {
     pub fn acquire(&self, port: u32, size: u64) -> Result<raw::Buffer, Status> {
         self.host_call(|desk| {
             let buffer = desk.acquire(&self.slot, port, size)?;
-            Ok(desk.keep_acquired(port, buffer))
+            Ok(desk.keep(port, buffer))
         })
     }
 
@@ -203,7 +155,7 @@ impl Outlet {
     /// # Errors
     /// `BadArgument`: the instance has no such reference.
     pub fn release(&self, handle: u64) -> Result<(), Status> {
-        self.host_call(|desk| desk.take_kept(handle).map(drop).ok_or(Status::BadArgument))
+        self.host_call(|desk| desk.release(handle))
     }
 
     /// As [`Outlet::acquire`], for a stage in Rust: the buffer itself, all of it.
@@ -226,13 +178,7 @@ impl Outlet {
         buffer: Option<BufferMut>,
         stamp: Stamp,
     ) -> Result<(), Status> {
-        self.host_call(|desk| {
-            let kind = desk.port(port)?.out.format.kind().raw();
-            let buffer = buffer.map(BufferMut::freeze);
-            desk.check(port, kind, &payload, buffer.as_ref())?;
-            let origin = desk.stamp(self, port, stamp)?;
-            desk.put(self, port, origin, kind, payload, buffer)
-        })
+        self.host_call(|desk| desk.emit_sample(self, port, payload, buffer, stamp))
     }
 
     /// Whether the pipeline wants the stage to come back soon.
@@ -297,16 +243,7 @@ impl Outlet {
     /// Opens a call with these inputs.
     pub(crate) fn begin(&self, inputs: &[Option<Packet>], now_ns: u64) {
         let mut count = 0;
-        self.at_desk(|desk| {
-            desk.begin();
-            for (current, input) in desk.current.iter_mut().zip(inputs) {
-                *current = input.as_ref().map(|packet| {
-                    count += 1;
-                    Current { origin: packet.origin(), buffer: packet.buffer().cloned() }
-                });
-            }
-            desk.origin = desk.current.iter().flatten().next().map(|current| current.origin);
-        });
+        self.at_desk(|desk| count = desk.open(inputs));
         self.inputs.store(count, Ordering::Relaxed);
         self.emitted.store(0, Ordering::Relaxed);
         self.waited_ns.store(0, Ordering::Relaxed);
@@ -320,10 +257,7 @@ impl Outlet {
             .compare_exchange(phase::INSIDE, phase::IDLE, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
         let mut refused = false;
-        self.at_desk(|desk| {
-            refused = desk.refused;
-            desk.current.iter_mut().for_each(|current| *current = None);
-        });
+        self.at_desk(|desk| refused = desk.close());
         Some(self.call(now_ns, refused))
     }
 
@@ -342,10 +276,8 @@ impl Outlet {
     /// Hands an input on unchanged, out of the first port.
     pub(crate) fn bypass(&self, packet: &Packet) {
         self.at_desk(|desk| {
-            desk.begin();
-            let raw = packet.raw();
-            let buffer = packet.buffer().cloned();
-            let _ = desk.put(self, 0, packet.origin(), raw.kind, raw.payload, buffer);
+            desk.open(&[]);
+            desk.hand_on(self, packet);
         });
     }
 
@@ -356,10 +288,7 @@ impl Outlet {
 
     /// Drops every reference that the instance still has.
     pub(crate) fn clear(&self) {
-        self.at_desk(|desk| {
-            desk.kept.clear();
-            desk.held.iter_mut().for_each(|held| held.now = 0);
-        });
+        self.at_desk(Desk::clear);
     }
 
     /// The stage's thread is outside of the instance here, so that nobody else is at the desk.
@@ -396,199 +325,5 @@ impl Outlet {
     }
 }
 
-impl Desk {
-    fn set_ports(&mut self, ports: Vec<OutPort>) {
-        let bursts = ports.iter().map(|port| port.burst as usize).sum::<usize>();
-        let held = self.held.iter().map(|held| held.limit as usize).sum::<usize>();
-        // So that nothing is allocated later.
-        self.kept.reserve(bursts + held);
-        self.ports = ports.into_iter().map(|out| Port { out, acquired: 0, emitted: 0 }).collect();
-    }
-
-    fn begin(&mut self) {
-        self.refused = false;
-        self.origin = None;
-        for port in &mut self.ports {
-            (port.acquired, port.emitted) = (0, 0);
-        }
-    }
-
-    fn port(&mut self, port: u32) -> Result<&mut Port, Status> {
-        self.ports.get_mut(port as usize).ok_or(Status::BadArgument)
-    }
-
-    fn emit_raw(
-        &mut self,
-        outlet: &Outlet,
-        port: u32,
-        packet: &raw::Packet,
-        from: Option<&raw::Packet>,
-    ) -> Result<(), Status> {
-        let from = from.map(|packet| self.origin_of(packet));
-        let buffer = self.reference(packet.buffer.handle)?;
-        self.check(port, packet.kind, &packet.payload, buffer.as_ref())?;
-        let origin = match from {
-            Some(origin) => origin.ok_or(Status::BadArgument)?,
-            None => match self.origin {
-                Some(origin) => origin,
-                None => self.stamp(outlet, port, Stamp::now())?,
-            },
-        };
-        self.put(outlet, port, origin, packet.kind, packet.payload, buffer)
-    }
-
-    /// Origin of a packet that the instance may name. An event has no buffer to know it by, and stands for itself.
-    fn origin_of(&self, packet: &raw::Packet) -> Option<Origin> {
-        let wanted = packet.buffer.handle;
-        if wanted == 0 {
-            let raw::Packet { stream, sequence, capture_ns, deadline_ns, .. } = *packet;
-            return Some(Origin { stream, sequence, capture_ns, deadline_ns });
-        }
-        let retained = self.kept.iter().find_map(|kept| match kept {
-            Kept::Retained { handle, origin, .. } if *handle == wanted => Some(*origin),
-            _ => None,
-        });
-        retained.or_else(|| self.current(wanted).map(|(_, origin, _)| origin))
-    }
-
-    fn current(&self, wanted: u64) -> Option<(usize, Origin, &BufferRef)> {
-        self.current.iter().enumerate().find_map(|(port, current)| {
-            let Current { origin, buffer: Some(buffer) } = current.as_ref()? else { return None };
-            (buffer.handle() == wanted).then_some((port, *origin, buffer))
-        })
-    }
-
-    /// The reference that an emit takes over: an acquired buffer, a further one to an input's, or a retained one.
-    fn reference(&mut self, handle: u64) -> Result<Option<BufferRef>, Status> {
-        if handle == 0 {
-            return Ok(None);
-        }
-        if let Some((_, _, buffer)) = self.current(handle) {
-            return Ok(Some(buffer.clone()));
-        }
-        match self.take_kept(handle) {
-            Some(Kept::Acquired { buffer, .. }) => Ok(Some(buffer.freeze())),
-            Some(Kept::Retained { buffer, .. }) => Ok(Some(buffer)),
-            None => Err(Status::BadArgument),
-        }
-    }
-
-    fn take_kept(&mut self, handle: u64) -> Option<Kept> {
-        let index = self.kept.iter().position(|kept| kept.handle() == handle)?;
-        let kept = self.kept.swap_remove(index);
-        if let Kept::Retained { port, .. } = kept {
-            self.held[port].now -= 1;
-        }
-        Some(kept)
-    }
-
-    fn acquire(&mut self, slot: &Slot, port: u32, size: u64) -> Result<BufferMut, Status> {
-        let unused = |kept: &&Kept| matches!(kept, Kept::Acquired { port: of, .. } if *of == port);
-        let unused = self.kept.iter().filter(unused).count();
-        let port = self.port(port)?;
-        let Some(pool) = &port.out.pool else { return Err(Status::BadArgument) };
-        if size > pool.buffer_bytes() as u64
-            || port.acquired.max(u32::try_from(unused).unwrap_or(u32::MAX)) >= port.out.burst
-        {
-            return Err(Status::BadArgument);
-        }
-        let Some(buffer) = pool.acquire() else {
-            self.refused = true;
-            slot.counters.refusals.add(1);
-            return Err(Status::NoBuffer);
-        };
-        port.acquired += 1;
-        Ok(buffer)
-    }
-
-    fn keep_acquired(&mut self, port: u32, buffer: BufferMut) -> raw::Buffer {
-        let raw = buffer.raw();
-        self.kept.push(Kept::Acquired { handle: raw.handle, buffer, port });
-        raw
-    }
-
-    fn retain(&mut self, handle: u64) -> Result<(), Status> {
-        let retained = self.kept.iter().find_map(|kept| match kept {
-            Kept::Retained { handle: known, buffer, port, origin } if *known == handle => {
-                Some((*port, *origin, buffer.clone()))
-            }
-            _ => None,
-        });
-        let seen =
-            || self.current(handle).map(|(port, origin, buffer)| (port, origin, buffer.clone()));
-        let (port, origin, buffer) = retained.or_else(seen).ok_or(Status::BadArgument)?;
-        let held = &mut self.held[port];
-        if held.now >= held.limit {
-            return Err(Status::BadArgument);
-        }
-        held.now += 1;
-        self.kept.push(Kept::Retained { handle, buffer, port, origin });
-        Ok(())
-    }
-
-    fn check(
-        &mut self,
-        port: u32,
-        kind: u32,
-        payload: &raw::Payload,
-        buffer: Option<&BufferRef>,
-    ) -> Result<(), Status> {
-        let port = self.port(port)?;
-        let format = &port.out.format;
-        let needed = match format {
-            Format::Detections(_) => {
-                u64::from(payload.detections().count) * size_of::<raw::Detection>() as u64
-            }
-            _ => format.buffer_bytes(),
-        };
-        let room = buffer.map_or(0, |buffer| buffer.bytes().len() as u64);
-        let event = *format == Format::Event;
-        let good = port.emitted < port.out.burst
-            && fits(format, kind, payload)
-            && needed <= room
-            && event == buffer.is_none();
-        if good { Ok(()) } else { Err(Status::BadArgument) }
-    }
-
-    /// The origin of what begins at this port.
-    fn stamp(&mut self, outlet: &Outlet, port: u32, stamp: Stamp) -> Result<Origin, Status> {
-        let out = &self.port(port)?.out;
-        let before = out.sequence.fetch_add(stamp.skipped + 1, Ordering::Relaxed);
-        outlet.slot.counters.skipped.add(stamp.skipped);
-        let deadline_ns = match outlet.slot.deadline_ns.load(Ordering::Relaxed) {
-            0 => 0,
-            after => stamp.capture_ns.saturating_add(after),
-        };
-        let sequence = before + stamp.skipped;
-        Ok(Origin { stream: outlet.slot.id, sequence, capture_ns: stamp.capture_ns, deadline_ns })
-    }
-
-    /// Sends one checked packet along every edge of a port.
-    fn put(
-        &mut self,
-        outlet: &Outlet,
-        port: u32,
-        origin: Origin,
-        kind: u32,
-        payload: raw::Payload,
-        buffer: Option<BufferRef>,
-    ) -> Result<(), Status> {
-        let port = self.port(port)?;
-        port.emitted += 1;
-        outlet.emitted.fetch_add(1, Ordering::Relaxed);
-        outlet.slot.counters.emitted.add(1);
-        let packet = Packet::new(origin, port.out.generation, kind, payload, buffer);
-        if let Some((last, others)) = port.out.edges.split_last() {
-            let mut waited = 0;
-            let give_up = || outlet.slot.is_dropping();
-            for edge in others {
-                waited += edge.send(packet.clone(), give_up);
-            }
-            waited += last.send(packet, give_up);
-            if waited > 0 {
-                outlet.waited_ns.fetch_add(waited, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

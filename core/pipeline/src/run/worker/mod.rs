@@ -1,26 +1,27 @@
 //! The thread of a stage: takes the next inputs, calls the instance, counts what became of them; between two calls it
 //! obeys. It is the only thread that calls a running instance.
+mod transition;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use edgemill_abi::Reason;
 use edgemill_linux::clock::monotonic_ns;
 use edgemill_linux::sched;
 
 use super::inbox::{Inbox, Next};
-use super::preparer::Job;
 use super::supervisor::Report;
+use super::wiring::{Command, Instance, Ways, Wiring};
 use crate::account::Loss;
 use crate::bell::Ring;
-use crate::channel::Edge;
 use crate::negotiate::MOST_INPUTS;
-use crate::outlet::{Call, OutPort, Outlet};
+use crate::outlet::{Call, Outlet};
 use crate::packet::Packet;
-use crate::slot::{Slot, State, Stop, ThreadFacts};
-use crate::spec::{Join, OnFailure, StageSpec};
+use crate::slot::{Slot, Stop, ThreadFacts};
+use crate::spec::OnFailure;
 use crate::stage::{Flow, Stage, StageError};
 
 /// Deep enough for a stage's own calls; what needs more allocates it in activate.
@@ -28,92 +29,6 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// A source that had nothing to emit is asked again after this, so that it does not keep a core busy.
 const IDLE_TURN_NS: u64 = 1_000_000;
-
-/// A stage's instance, ready to be called.
-pub(super) struct Instance {
-    pub stage: Box<dyn Stage>,
-    pub outlet: Arc<Outlet>,
-}
-
-/// How a stage is connected and treated.
-#[derive(Clone, Debug)]
-pub(super) struct Wiring {
-    /// The edge of each input port, and how many of its packets may wait for partners.
-    pub inputs: Vec<(Arc<Edge>, usize)>,
-    pub outputs: Vec<OutPort>,
-    pub held: Vec<u32>,
-    pub timer_ns: u64,
-    pub join: Join,
-    pub stale_ns: u64,
-    pub on_failure: OnFailure,
-    pub deadline_ns: u64,
-    pub cores: Vec<usize>,
-    pub priority: Option<u8>,
-}
-
-impl Wiring {
-    pub fn new(
-        spec: &StageSpec,
-        allowed: &[usize],
-        timer_ns: u64,
-        held: Vec<u32>,
-        inputs: Vec<(Arc<Edge>, usize)>,
-        outputs: Vec<OutPort>,
-    ) -> Self {
-        let ns = |time: Option<std::time::Duration>| {
-            time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
-        };
-        Self {
-            inputs,
-            outputs,
-            held,
-            timer_ns,
-            join: spec.join,
-            stale_ns: ns(spec.stale),
-            on_failure: spec.on_failure,
-            deadline_ns: ns(spec.deadline),
-            cores: if spec.cpu.is_empty() { allowed.to_vec() } else { spec.cpu.clone() },
-            priority: spec.priority,
-        }
-    }
-}
-
-impl Wiring {
-    /// All edges, in and out.
-    pub fn edges(&self) -> impl Iterator<Item = &Arc<Edge>> {
-        let outputs = self.outputs.iter().flat_map(|port| &port.edges);
-        self.inputs.iter().map(|(edge, _)| edge).chain(outputs)
-    }
-
-    /// Whether a thread would notice no difference.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let pools = |wiring: &Self| -> Vec<_> {
-            let pools = wiring.outputs.iter().map(|port| port.pool.as_ref().map(Arc::as_ptr));
-            pools.collect()
-        };
-        let edges = |wiring: &Self| wiring.edges().map(Arc::as_ptr).collect::<Vec<_>>();
-        let rest = |wiring: &Self| {
-            let Self { timer_ns, join, stale_ns, deadline_ns, on_failure, priority, .. } = *wiring;
-            (timer_ns, join, stale_ns, deadline_ns, on_failure, priority)
-        };
-        edges(self) == edges(other)
-            && pools(self) == pools(other)
-            && rest(self) == rest(other)
-            && self.cores == other.cores
-    }
-}
-
-/// What a thread is told between two calls.
-pub(super) enum Command {
-    /// A new instance after a fault.
-    Install(Instance),
-    /// New edges; with `instance`, or with `replace` and one to follow, the old instance goes.
-    Rewire { wiring: Box<Wiring>, instance: Option<Instance>, replace: bool },
-    /// Apply the safe state: a stage upstream is held.
-    FailSafe(String),
-    /// No instance will come any more.
-    Hold,
-}
 
 /// What one turn of the loop came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,13 +38,6 @@ enum Step {
     End,
     /// The supervisor has given this thread up.
     Abandoned,
-}
-
-/// Where a thread's words go.
-#[derive(Clone)]
-pub(super) struct Ways {
-    pub reports: Sender<Report>,
-    pub jobs: Sender<Job>,
 }
 
 pub(super) struct Worker {
@@ -190,12 +98,7 @@ impl Worker {
     }
 
     fn run(mut self) {
-        let begun = self.settle();
-        let failed = begun.is_err();
-        self.report(Report::Begun { slot: self.slot.id, result: begun });
-        if failed {
-            return self.end(Some(Stop::Drop));
-        }
+        self.settle();
         if let Some(instance) = self.instance.take() {
             self.install(instance);
         }
@@ -224,8 +127,8 @@ impl Worker {
         }
     }
 
-    /// Goes to its cores and priority, and reads back where it is.
-    fn settle(&self) -> Result<(), String> {
+    /// Goes to its cores and priority, reads back where it is, and reports.
+    fn settle(&self) {
         self.slot.deadline_ns.store(self.wiring.deadline_ns, Ordering::Relaxed);
         let mut facts =
             ThreadFacts { thread: Some(sched::current_thread()), ..ThreadFacts::default() };
@@ -245,7 +148,7 @@ impl Worker {
             pinned => pinned,
         };
         self.slot.set_facts(facts);
-        pinned
+        self.report(Report::Settled { slot: self.slot.id, result: pinned });
     }
 
     fn is_source(&self) -> bool {
@@ -279,7 +182,8 @@ impl Worker {
         match self.inbox.next(self.now_ns) {
             Next::Ready if self.instance.is_some() => self.call(Reason::Input),
             Next::Ready => self.pass_by(),
-            Next::Ended if self.pending.is_some() => self.wait(None),
+            // The new wiring is taken next.
+            Next::Ended if self.pending.is_some() => Step::Again,
             Next::Ended => Step::End,
             Next::Empty { until_ns } => self.wait_for_input(until_ns),
         }
@@ -290,18 +194,17 @@ impl Worker {
         if self.held {
             self.inbox.discard(Loss::Restart);
         }
-        let over = !self.is_source() && self.inbox.edges().all(|edge| edge.is_ended());
-        if over && self.pending.is_none() {
+        let (slot, commands, inbox) = (&self.slot, &self.commands, &self.inbox);
+        let over = || !self.is_source() && inbox.edges().all(|edge| edge.is_ended());
+        if over() && self.pending.is_none() {
             return Step::End;
         }
-        let (slot, commands, inbox, held) = (&self.slot, &self.commands, &self.inbox, self.held);
+        let discarding = self.held;
         slot.bell.wait(Ring::Input, None, || {
-            let ended = || inbox.edges().any(|edge| edge.is_ended());
             !commands.is_empty()
                 || slot.stopping().is_some()
-                || (held && inbox.edges().any(|edge| !edge.is_empty()))
-                || (inbox.ready.len() == 1 && ended())
-                || self.can_switch()
+                || (discarding && inbox.edges().any(|edge| !edge.is_empty()))
+                || over()
         });
         self.now_ns = monotonic_ns();
         Step::Again
@@ -400,10 +303,8 @@ impl Worker {
             _ => &counters.consumed,
         };
         outcome.add(call.inputs);
-        if self.is_sink() && !failed {
-            if let Some(packet) = self.inbox.ready.iter().flatten().next() {
-                self.slot.latency.record(self.now_ns.saturating_sub(packet.raw().capture_ns));
-            }
+        if let (true, false, Some(first)) = (self.is_sink(), failed, self.inbox.first()) {
+            self.slot.latency.record(self.now_ns.saturating_sub(first.raw().capture_ns));
         }
     }
 
@@ -451,153 +352,6 @@ impl Worker {
             self.report(Report::FailSafe { slot, why, error: result.err().map(|e| e.to_string()) });
         }
         Step::Again
-    }
-
-    // Trouble.
-
-    /// The instance has failed: it goes, and the supervisor is told.
-    fn fail(&mut self, error: &StageError) -> Step {
-        let bypass = self.wiring.on_failure == OnFailure::Bypass;
-        self.slot.set_state(if bypass { State::Degraded } else { State::Restarting });
-        if bypass {
-            self.bypass = Some(way_past(&self.slot, &self.wiring));
-        } else {
-            self.attend(false);
-        }
-        if let Err(abandoned) = self.retire("the stage has failed") {
-            return abandoned;
-        }
-        self.report(Report::Fault { slot: self.slot.id, error: error.to_string() });
-        Step::Again
-    }
-
-    fn attend(&self, attended: bool) {
-        self.inbox.edges().for_each(|edge| edge.attend(attended));
-    }
-
-    /// Safe state, deactivate, and off to the preparing thread to be destroyed.
-    fn retire(&mut self, why: &str) -> Result<(), Step> {
-        if self.apply_fail_safe(why) == Step::Abandoned {
-            return Err(Step::Abandoned);
-        }
-        self.guarded(Stage::deactivate)?;
-        if let Some(instance) = self.instance.take() {
-            instance.outlet.clear();
-            self.slot.set_outlet(None);
-            let _ = self.ways.jobs.send(Job::Destroy(instance.stage));
-        }
-        Ok(())
-    }
-
-    /// The supervisor has given up on the instance, and with it on this thread: what it holds, it holds for good, since
-    /// code that came back this late may still point to it.
-    fn forget(self) {
-        std::mem::forget(self);
-    }
-
-    // Commands.
-
-    fn obey(&mut self) -> Step {
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Install(instance) => self.install(instance),
-                Command::Rewire { wiring, instance, replace } => {
-                    self.pending = Some((wiring, instance, replace));
-                }
-                Command::FailSafe(why) => {
-                    if self.apply_fail_safe(&why) == Step::Abandoned {
-                        return Step::Abandoned;
-                    }
-                }
-                Command::Hold => {
-                    self.held = true;
-                    self.attend(false);
-                }
-            }
-        }
-        Step::Again
-    }
-
-    fn install(&mut self, instance: Instance) {
-        self.slot.set_outlet(Some(Arc::clone(&instance.outlet)));
-        self.instance = Some(instance);
-        self.bypass = None;
-        self.held = false;
-        self.safe = false;
-        self.now_ns = monotonic_ns();
-        self.last_input_ns = self.now_ns;
-        self.timer_due_ns = self.now_ns.saturating_add(self.wiring.timer_ns);
-        self.attend(true);
-        self.slot.set_state(State::Running);
-        self.report(Report::Running { slot: self.slot.id });
-    }
-
-    /// Whether there is a new wiring and every edge that goes with it has ended.
-    fn can_switch(&self) -> bool {
-        let Some((wiring, ..)) = &self.pending else { return false };
-        let stays = |edge: &Arc<Edge>| wiring.inputs.iter().any(|(new, _)| Arc::ptr_eq(new, edge));
-        self.inbox.edges().all(|edge| stays(edge) || edge.is_ended())
-    }
-
-    fn switch(&mut self) -> Step {
-        let Some((wiring, instance, replace)) = self.pending.take() else { return Step::Again };
-        if instance.is_some() || replace {
-            let flushed = if self.is_source() { Step::Again } else { self.call(Reason::Flush) };
-            if flushed == Step::Abandoned || self.retire("the stage is replaced").is_err() {
-                return Step::Abandoned;
-            }
-        }
-        self.rewire(*wiring);
-        match instance {
-            Some(instance) => self.install(instance),
-            None if replace => self.report(Report::Vacant { slot: self.slot.id }),
-            None => {}
-        }
-        self.report(Report::Switched { slot: self.slot.id });
-        Step::Again
-    }
-
-    fn rewire(&mut self, wiring: Wiring) {
-        self.inbox.discard_waiting();
-        let goes = |edge: &&Arc<Edge>| {
-            !wiring.outputs.iter().flat_map(|port| &port.edges).any(|new| Arc::ptr_eq(new, edge))
-        };
-        let old = self.wiring.outputs.iter().flat_map(|port| &port.edges);
-        old.filter(goes).for_each(|edge| edge.close());
-        self.inbox = Inbox::new(wiring.inputs.clone(), wiring.join);
-        self.wiring = wiring;
-        if let Some(instance) = &self.instance {
-            instance.outlet.rewire(self.wiring.outputs.clone());
-        }
-        if self.bypass.is_some() {
-            self.bypass = Some(way_past(&self.slot, &self.wiring));
-        }
-        self.timer_due_ns = self.now_ns.saturating_add(self.wiring.timer_ns);
-        if let Err(error) = self.settle() {
-            self.report(Report::Begun { slot: self.slot.id, result: Err(error) });
-        }
-    }
-
-    // The end.
-
-    fn end(mut self, stop: Option<Stop>) {
-        if stop == Some(Stop::Drop) {
-            self.inbox.discard(Loss::Stopped);
-        } else if self.instance.is_some() && !self.is_source() {
-            if self.call(Reason::Flush) == Step::Abandoned {
-                return self.forget();
-            }
-        }
-        self.attend(false);
-        if self.retire("the pipeline stops").is_err() {
-            return self.forget();
-        }
-        let outputs = self.wiring.outputs.iter().flat_map(|port| &port.edges);
-        outputs.for_each(|edge| edge.close());
-        if !self.held {
-            self.slot.set_state(State::Stopped);
-        }
-        self.report(Report::Ended { slot: self.slot.id });
     }
 }
 

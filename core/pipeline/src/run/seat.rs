@@ -1,0 +1,117 @@
+//! A stage as the supervisor sees it: what it was given, how to reach it, and how it has fared.
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::RestartPolicy;
+use super::build::Seated;
+use super::error::RunError;
+use super::preparer::Job;
+use super::wiring::{Command, Instance, Ways, Wiring};
+use super::worker::Worker;
+use crate::account::Loss;
+use crate::bell::Ring;
+use crate::channel::Edge;
+use crate::slot::Stop;
+
+/// A stage as the supervisor sees it.
+pub(super) struct Seat {
+    pub seated: Seated,
+    pub commands: (Sender<Command>, Receiver<Command>),
+    /// Edges of the old wiring, until the thread has switched: those that came in, and those that went out.
+    pub leaving: (Vec<Arc<Edge>>, Vec<Arc<Edge>>),
+    pub failures: VecDeque<u64>,
+    pub hangs: u32,
+    /// When the next instance is to be made.
+    pub due_ns: Option<u64>,
+    /// Since when one is being made.
+    pub making_ns: Option<u64>,
+    /// Counts what was asked of the preparing thread, to know the answer that still matters.
+    pub turn: u64,
+    pub ended: bool,
+}
+
+impl Seat {
+    pub fn new(seated: Seated) -> Self {
+        Self {
+            seated,
+            commands: unbounded(),
+            leaving: Default::default(),
+            failures: VecDeque::new(),
+            hangs: 0,
+            due_ns: None,
+            making_ns: None,
+            turn: 0,
+            ended: false,
+        }
+    }
+
+    pub fn spawn(&self, ways: &Ways, instance: Option<Instance>) -> Result<(), RunError> {
+        let Seated { slot, wiring, .. } = &self.seated;
+        let (slot, commands) = (Arc::clone(slot), self.commands.1.clone());
+        let worker = Worker::new(slot, commands, ways.clone(), wiring.clone(), instance);
+        worker
+            .spawn()
+            .map_err(|source| RunError::Thread { stage: self.seated.slot.name.clone(), source })
+    }
+
+    pub fn send(&self, command: Command) {
+        let _ = self.commands.0.send(command);
+        self.seated.slot.bell.ring(Ring::Command);
+    }
+
+    /// The thread has ended. An instance that was on its way to it is not needed.
+    pub fn end(&mut self, ways: &Ways) {
+        (self.ended, self.due_ns, self.making_ns) = (true, None, None);
+        for command in self.commands.1.try_iter() {
+            if let Command::Install(instance) | Command::Rewire { instance: Some(instance), .. } =
+                command
+            {
+                let _ = ways.jobs.send(Job::Discard(instance));
+            }
+        }
+    }
+
+    /// How long to wait for the next attempt; `None` after too many within the window.
+    pub fn next_attempt(&mut self, now: u64, policy: &RestartPolicy) -> Option<u64> {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let begin = now.saturating_sub(ns(policy.window));
+        self.failures.retain(|failure| *failure >= begin);
+        self.failures.push_back(now);
+        let count = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
+        let pause = policy.first.saturating_mul(1_u32.checked_shl(count - 1).unwrap_or(u32::MAX));
+        (count <= policy.limit).then(|| ns(pause.min(policy.most)))
+    }
+
+    /// Ends the stage: a source now, any other when its inputs have ended.
+    pub fn leave(&self) {
+        if self.seated.wiring.inputs.is_empty() {
+            self.seated.slot.stop(Stop::Drain);
+        } else if self.seated.slot.outlet().is_none() {
+            self.send(Command::Hold);
+        }
+    }
+
+    pub fn rewire(&mut self, wiring: &Wiring, instance: Option<Instance>, replace: bool) {
+        let old = &self.seated.wiring;
+        let stays = |edge: &Arc<Edge>| wiring.edges().any(|new| Arc::ptr_eq(new, edge));
+        let inputs = old.inputs.iter().map(|(edge, _)| edge).filter(|edge| !stays(edge));
+        let outputs = old.outputs.iter().flat_map(|port| &port.edges).filter(|edge| !stays(edge));
+        self.leaving.0.extend(inputs.cloned());
+        self.leaving.1.extend(outputs.cloned());
+        let wiring = Box::new(wiring.clone());
+        self.send(Command::Rewire { wiring, instance, replace });
+    }
+
+    /// Does for a thread that was given up what it would have done when it switched.
+    pub fn drop_old_wiring(&mut self) {
+        for edge in self.leaving.0.drain(..) {
+            edge.lose_held_back();
+            edge.attend(false);
+            edge.discard(Loss::Restart);
+        }
+        self.leaving.1.drain(..).for_each(|edge| edge.close());
+    }
+}
