@@ -81,6 +81,9 @@ pub struct StageStatus {
     pub reason: Option<String>,
     /// The cores it may run on, as the kernel says; empty before its thread runs.
     pub cpus: Vec<usize>,
+    /// Its SCHED_FIFO priority, as the kernel says, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
     /// Inputs that it was called with.
     pub received: u64,
     /// Inputs of calls that emitted.
@@ -191,12 +194,10 @@ pub struct Report {
     pub status: Status,
 }
 
-/// Milliseconds from exec (as the kernel counts the process's age) until each step was done.
+/// Milliseconds from the first line of the program until each step was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartTimes {
-    /// The first line of main.
-    pub main_ms: f64,
     /// Configuration read and checked.
     pub configured_ms: f64,
     /// Store open, models verified and decrypted, plugins verified and loaded.

@@ -1,0 +1,146 @@
+//! The store's thread: what is asked of it over the control socket, one thing after another. It may wait for fsync,
+//! which nobody else of the daemon does.
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use edgemill_config::{Board, Paths};
+use edgemill_control::{
+    Failure as Refusal, FailureKind, Installed, ModelStatus, Reply, Responder, SlotStatus,
+};
+use edgemill_store::device::store::{Slot, Slots, Store};
+use edgemill_store::device::{DeviceKey, Place, Policy, StoreError, now_unix_s};
+
+use crate::exit::{Exit, Failure};
+use crate::log::{self, Level};
+use crate::models::{Shelf, TrustFile};
+use crate::service::{Command, Desk};
+
+/// What is asked.
+pub enum Job {
+    /// Which models there are.
+    List(Responder),
+    /// Bring the package in this file.
+    Install(File, Responder),
+    /// Make the candidate active.
+    Activate(String, Responder),
+    /// Go back to the previous.
+    Rollback(String, Responder),
+}
+
+/// Who does it.
+pub struct Keeper {
+    shelf: Arc<Shelf>,
+    trust: Arc<TrustFile>,
+    board: String,
+    paths: Paths,
+    desk: Desk,
+}
+
+impl Keeper {
+    /// Of this board's store. `desk` is told when another package has become active.
+    pub fn new(shelf: Arc<Shelf>, trust: Arc<TrustFile>, board: &Board, desk: Desk) -> Self {
+        let (board, paths) = (board.name.value.clone(), board.paths.clone());
+        Self { shelf, trust, board, paths, desk }
+    }
+
+    /// Does jobs until nobody can ask any more.
+    pub fn work(&self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            let (responder, answer) = match job {
+                Job::List(responder) => (responder, self.list()),
+                Job::Install(file, responder) => (responder, self.install(file)),
+                Job::Activate(model, responder) => (responder, self.activate(&model)),
+                Job::Rollback(model, responder) => (responder, self.rollback(&model)),
+            };
+            responder.send(answer.map_err(|failure| refusal(&failure)));
+        }
+    }
+
+    fn list(&self) -> Result<Reply, Failure> {
+        let listed = self.shelf.read(&self.paths, |store| {
+            let models = store.state().models.iter();
+            Ok(models.map(|(model, slots)| status(model, slots)).collect())
+        });
+        match listed {
+            Ok(models) => Ok(Reply::Models(models)),
+            Err(StoreError::Absent(_)) => Ok(Reply::Models(Vec::new())),
+            Err(error) => Err(Failure::new(Exit::Model, error)),
+        }
+    }
+
+    /// The first package of a model becomes active at once: there is nothing that it could displace.
+    fn install(&self, file: File) -> Result<Reply, Failure> {
+        let key = DeviceKey::load(&self.paths.device_key);
+        let key = key.map_err(|error| Failure::new(Exit::Model, error))?;
+        let place = Place::Board(&self.board);
+        let policy = Policy { trust: self.trust.load()?, place, now_unix_s: now_unix_s() };
+        let (model, slot, active) = self.shelf.write(&self.paths, |store| {
+            let slot = store.install(file, &policy, &key)?;
+            let model = owner(store, &slot);
+            let first = store.slots(&model)?.active.is_none();
+            if first {
+                store.activate(&model)?;
+                // With nothing to go back to there is nothing to be on probation against.
+                store.commit(&model)?;
+            }
+            Ok((model, slot, first))
+        })?;
+        let place = if active { "active" } else { "candidate" };
+        self.tell(&format!("model {model} {} installed, now {place}", slot.version));
+        Ok(Reply::Installed(Installed { model, version: slot.version, slot: place.to_owned() }))
+    }
+
+    fn activate(&self, model: &str) -> Result<Reply, Failure> {
+        let slot = self.shelf.write(&self.paths, |store| store.activate(model))?;
+        Ok(self.changed(format!("model {model}: version {} is active now", slot.version)))
+    }
+
+    fn rollback(&self, model: &str) -> Result<Reply, Failure> {
+        let slot = self.shelf.write(&self.paths, |store| store.rollback(model))?;
+        Ok(self.changed(format!("model {model}: back to version {}", slot.version)))
+    }
+
+    /// The stages that use the model are made anew by a reload.
+    fn changed(&self, message: String) -> Reply {
+        self.tell(&message);
+        self.desk.ask(Command::Reload(None));
+        Reply::Done(message)
+    }
+
+    fn tell(&self, message: &str) {
+        log::line(Level::Info, "store", message);
+    }
+}
+
+/// The model whose candidate this is.
+fn owner(store: &Store, slot: &Slot) -> String {
+    let mut models = store.state().models.iter();
+    let found = models.find(|(_, slots)| slots.candidate.as_ref() == Some(slot));
+    found.map(|(model, _)| model.clone()).unwrap_or_default()
+}
+
+fn status(model: &str, slots: &Slots) -> ModelStatus {
+    let named =
+        [("active", &slots.active), ("candidate", &slots.candidate), ("previous", &slots.previous)];
+    let filled = named.into_iter().filter_map(|(name, slot)| {
+        let slot = slot.as_ref()?;
+        Some(SlotStatus {
+            slot: name.to_owned(),
+            version: slot.version.clone(),
+            counter: slot.counter,
+            digest: slot.object.to_string(),
+            bytes: slot.bytes,
+        })
+    });
+    ModelStatus { model: model.to_owned(), floor: slots.floor, slots: filled.collect() }
+}
+
+/// A failure as a client is told it.
+pub fn refusal(failure: &Failure) -> Refusal {
+    let kind = match failure.exit {
+        Exit::Model => FailureKind::Model,
+        _ => FailureKind::Configuration,
+    };
+    Refusal::new(kind, &failure.message)
+}
