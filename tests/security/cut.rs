@@ -183,8 +183,7 @@ fn at_every_step(
     let files = snapshot(&world.store_dir());
     for at in 0.. {
         copy(&files, &world.store_dir());
-        // Opening has one step, and cannot change anything.
-        let disk = FailingDisk::new(at + 1, failure);
+        let disk = FailingDisk::new(at, failure);
         let dir = world.store_dir();
         let mut store = Store::open_on(&dir, world.store_key(), Box::new(disk.clone())).unwrap();
         let done = change(world, &mut store);

@@ -130,6 +130,7 @@ fn plain_bytes_are_in_locked_memory_alone_and_gone_after_drop() {
     let start = view.bytes().as_ptr() as u64;
     assert!((hits[0].start..hits[0].end).contains(&start));
     let has = |flag| hits[0].flags.split(' ').any(|found| found == flag);
+    assert!(has("rd") && !has("wr"), "read-only: {}", hits[0].flags);
     assert!(has("dd"), "not in core dumps: {}", hits[0].flags);
     assert!(has("wf"), "not in children: {}", hits[0].flags);
     assert_eq!(has("lo"), view.lock_refusal().is_none(), "locked in RAM: {}", hits[0].flags);

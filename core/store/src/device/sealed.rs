@@ -1,7 +1,7 @@
 //! From bytes that anyone may have written to a model that may run: [`Sealed`] → [`Verified`] → [`ModelView`].
 use std::io::{self, Read, Seek, SeekFrom};
 
-use edgemill_linux::memory::LockedMemory;
+use edgemill_linux::memory::{LockedMemory, ReadOnlyMemory};
 use edgemill_model::manifest::{Boards, Manifest};
 use edgemill_model::package::{
     CHUNK_BYTES, PackageError, Prefix, Section, SignatureEntry, TAG_BYTES,
@@ -275,7 +275,8 @@ impl<R: Read + Seek> Verified<R> {
     pub(crate) fn open_with(mut self, holder: &impl Holder) -> Result<ModelView, OpenError> {
         let decrypted = self.decrypt_with(holder);
         wipe_stack();
-        Ok(ModelView { memory: decrypted?, manifest: self.package.prefix.manifest })
+        let memory = decrypted?.into_read_only().map_err(OpenError::Memory)?;
+        Ok(ModelView { manifest: self.package.prefix.manifest, memory })
     }
 
     /// In a frame of its own, which is gone when its caller wipes.
@@ -323,10 +324,10 @@ pub(crate) fn content_key(prefix: &Prefix, holder: &impl Holder) -> Result<Conte
     Ok(key)
 }
 
-/// The plain bytes of one verified model, read-only, in locked memory that is wiped on drop.
+/// The plain bytes of one verified model, in locked memory that nobody can write and that is wiped on drop.
 pub struct ModelView {
     manifest: Manifest,
-    memory: LockedMemory,
+    memory: ReadOnlyMemory,
 }
 
 impl ModelView {

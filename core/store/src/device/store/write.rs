@@ -57,9 +57,11 @@ impl Store {
         read_state(dir, &key)?;
         let lock = lock(dir)?;
         let store = Self { read: ReadStore::open(dir, key)?, disk, _lock: lock };
-        // What the last process renamed must last before anything that it replaced is removed.
-        store.disk.sync_folder(dir).map_err(io_fault("fsync", dir))?;
-        store.sweep();
+        if !store.leftovers().is_empty() {
+            // What the last process renamed must last before anything that it replaced is removed.
+            store.disk.sync_folder(dir).map_err(io_fault("fsync", dir))?;
+            store.sweep();
+        }
         Ok(store)
     }
 
@@ -316,17 +318,20 @@ impl Store {
         written
     }
 
-    /// Removes what the state does not name. What stays behind is removed the next time.
-    fn sweep(&self) {
-        for path in files_in(&self.dir.join("tmp")) {
-            let _ = self.disk.remove(&path);
-        }
+    /// What the state does not name: files that a cut left, and packages that were replaced.
+    fn leftovers(&self) -> Vec<PathBuf> {
         let named: Vec<_> =
             self.state.objects().map(|object| object_path(&self.dir, object)).collect();
-        for path in files_in(&self.dir.join("objects")) {
-            if !named.contains(&path) {
-                let _ = self.disk.remove(&path);
-            }
+        let mut paths = files_in(&self.dir.join("objects"));
+        paths.retain(|path| !named.contains(path));
+        paths.extend(files_in(&self.dir.join("tmp")));
+        paths
+    }
+
+    /// Removes leftovers. What stays behind is removed the next time.
+    fn sweep(&self) {
+        for path in self.leftovers() {
+            let _ = self.disk.remove(&path);
         }
     }
 }
