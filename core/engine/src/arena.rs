@@ -88,7 +88,6 @@ mod tests {
             arena.keep(slot, step + random(8));
         }
         let (starts, bytes) = arena.places();
-        let range = |i: usize| starts[i]..starts[i] + arena.needs[i].bytes;
         let ranges: Vec<_> =
             starts.iter().zip(&arena.needs).map(|(&s, need)| s..s + need.bytes).collect();
         for (i, (a, first)) in ranges.iter().zip(&arena.needs).enumerate() {

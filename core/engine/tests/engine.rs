@@ -39,7 +39,7 @@ fn random_conv(b: &mut Builder, x: ValueId) -> ValueId {
     let channels = b.shape(x)[3];
     let (groups, out_channels) = match b.random.below(4) {
         0 => (channels, channels),
-        1 if channels % 2 == 0 => (2, 2 * (1 + b.random.below(9))),
+        1 if channels.is_multiple_of(2) => (2, 2 * (1 + b.random.below(9))),
         _ => (1, 1 + b.random.below(70)),
     };
     let window = window(b, x);
