@@ -14,6 +14,7 @@ use crate::error::{LearnError, at};
 use crate::network::Network;
 use crate::recipe::{Calibration, Recipe};
 
+/// The last byte counts up whenever training comes to other weights than before.
 const MAGIC: [u8; 8] = *b"EMTRAIN\x01";
 const HEADER: usize = MAGIC.len() + 32 + 4;
 

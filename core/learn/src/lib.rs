@@ -3,6 +3,7 @@
 
 pub mod adamw;
 mod augment;
+mod batch;
 pub mod calibrate;
 mod checkpoint;
 mod compress;

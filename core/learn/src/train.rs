@@ -8,7 +8,7 @@ use std::thread;
 use candle_core::{D, Device, Tensor, Var};
 
 use crate::adamw::AdamW;
-use crate::augment::augment;
+use crate::batch::{Batches, picture_tensor, targets};
 use crate::checkpoint::Checkpoint;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{LearnError, at};
@@ -136,8 +136,9 @@ impl Job<'_> {
         let mut network = Network::new(self.recipe, &mut Prng::new(self.seed, u64::MAX));
         let mut optimiser = AdamW::new(&network.parameters);
         let begun = checkpoint.load(&mut network, &mut optimiser)?;
+        let batches = Batches::new(self.recipe, self.dataset.train());
         for step in begun..self.recipe.train.steps {
-            self.step(step, &mut network, &mut optimiser)?;
+            self.step(step, &batches, &mut network, &mut optimiser)?;
             let (done, stopped) = (step + 1, self.queue.stopped());
             if stopped || done.is_multiple_of(CHECKPOINT_STEPS) || done == self.recipe.train.steps {
                 checkpoint.save(done, &network, &optimiser)?;
@@ -154,10 +155,11 @@ impl Job<'_> {
     fn step(
         &self,
         step: u32,
+        batches: &Batches<'_>,
         network: &mut Network,
         optimiser: &mut AdamW,
     ) -> Result<(), LearnError> {
-        let (pictures, targets) = self.batch(&mut Prng::new(self.seed, step.into()))?;
+        let (pictures, targets) = batches.draw(&mut Prng::new(self.seed, step.into()))?;
         let variables = variables(network)?;
         let tensors: Vec<Tensor> = variables.iter().map(|v| v.as_tensor().clone()).collect();
         let loss = cross_entropy(&network.forward(&tensors, &pictures)?, &targets)?;
@@ -178,26 +180,6 @@ impl Job<'_> {
         let _ = self.sender.send(Message::Step(progress));
         Ok(())
     }
-
-    /// Pictures of all classes alike, each varied, and what they should come to.
-    fn batch(&self, prng: &mut Prng) -> Result<(Tensor, Tensor), LearnError> {
-        let classes = self.recipe.labels.len();
-        let samples = self.dataset.train();
-        let mut by_class = vec![Vec::new(); classes];
-        samples.iter().for_each(|sample| by_class[sample.class].push(sample));
-        let size = self.recipe.train.batch as usize;
-        let mut pictures = vec![0.0; size * samples[0].input.len()];
-        let mut chosen = Vec::with_capacity(size);
-        let first = prng.below(classes);
-        for (index, out) in pictures.chunks_exact_mut(samples[0].input.len()).enumerate() {
-            let class = &by_class[(first + index) % classes];
-            let sample = class[prng.below(class.len())];
-            augment(self.recipe, &sample.input, out, prng);
-            chosen.push(sample.class);
-        }
-        let smoothing = self.recipe.train.label_smoothing;
-        Ok((picture_tensor(pictures, size, self.recipe)?, targets(&chosen, classes, smoothing)?))
-    }
 }
 
 fn variables(network: &Network) -> candle_core::Result<Vec<Var>> {
@@ -205,26 +187,6 @@ fn variables(network: &Network) -> candle_core::Result<Vec<Var>> {
         Var::from_slice(&p.values, p.shape.as_slice(), &Device::Cpu)
     };
     network.parameters.iter().map(variable).collect()
-}
-
-fn picture_tensor(
-    elements: Vec<f32>,
-    count: usize,
-    recipe: &Recipe,
-) -> candle_core::Result<Tensor> {
-    let [width, height] = recipe.picture.size.map(|side| side as usize);
-    Tensor::from_vec(elements, (count, height, width, 3), &Device::Cpu)
-}
-
-/// 1 for the class and 0 for the others, a part of it spread over all (Szegedy et al., 2016, arXiv:1512.00567).
-#[expect(clippy::cast_precision_loss, reason = "there are at most 256 classes")]
-fn targets(chosen: &[usize], classes: usize, smoothing: f32) -> candle_core::Result<Tensor> {
-    let spread = smoothing / classes as f32;
-    let mut targets = vec![spread; chosen.len() * classes];
-    for (row, &class) in targets.chunks_exact_mut(classes).zip(chosen) {
-        row[class] += 1.0 - smoothing;
-    }
-    Tensor::from_vec(targets, (chosen.len(), classes), &Device::Cpu)
 }
 
 /// The mean over the pictures of −Σ target × log softmax.
