@@ -366,3 +366,155 @@ fn check_window(contract: &Contract) -> Result<(), ManifestError> {
         window.samples > 0 && window.hop > 0 && window.rate_hz.is_finite() && window.rate_hz > 0.0;
     require(sound, "release.contract.window", || "has a number that is not above 0".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn good() -> Value {
+        json!({
+            "release": {
+                "name": "traffic-light", "version": "1.0", "counter": 1,
+                "contract": {
+                    "inputs": [{
+                        "dtype": "i8", "shape": [1, 32, 32, 3],
+                        "quantization": {"scale": 0.003_921_57, "zero_point": -128}
+                    }],
+                    "outputs": [{"dtype": "f32", "shape": [1, 4]}],
+                    "picture": {
+                        "layout": "nhwc", "colour": "rgb", "fit": "crop", "fill": 0,
+                        "region": [0.7, 0.0, 0.3, 1.0],
+                        "mean": [0.0, 0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0, 1.0]
+                    },
+                    "window": {"samples": 1, "hop": 1, "rate_hz": 1.0},
+                    "head": "classifier", "labels": ["red"]
+                },
+                "boards": ["host"], "graph_format": "edgemill-graph-1",
+                "report": {"accuracy": 0.99}, "card": "A\ncard", "licence": "MIT",
+                "expires_unix_s": 1
+            },
+            "payload": {"bytes": 1, "sha256": "00".repeat(32)}
+        })
+    }
+
+    fn read(value: &Value) -> Result<Manifest, ManifestError> {
+        Manifest::from_bytes(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_good_one_is_read_and_survives_being_written() {
+        let manifest = read(&good()).unwrap();
+        assert_eq!(Manifest::from_bytes(&manifest.to_bytes().unwrap()), Ok(manifest));
+    }
+
+    #[test]
+    fn what_may_be_absent_may_be() {
+        let mut value = good();
+        for field in ["report", "card", "expires_unix_s"] {
+            value["release"].as_object_mut().unwrap().remove(field);
+        }
+        for field in ["picture", "window", "labels"] {
+            value["release"]["contract"].as_object_mut().unwrap().remove(field);
+        }
+        value["release"]["boards"] = json!("any");
+        assert!(read(&value).unwrap().release.boards.admit("whatever"));
+    }
+
+    #[test]
+    fn each_field_outside_its_rule_is_named() {
+        let long = |count: usize| Value::from("x".repeat(count));
+        let tensors = json!(vec![json!({"dtype": "u8", "shape": [1]}); limits::TENSORS + 1]);
+        let report: Value =
+            (0..=limits::REPORT_ENTRIES).map(|n| (n.to_string(), json!(0))).collect();
+        let cases = [
+            ("/release/name", json!(""), "release.name"),
+            ("/release/name", json!("Upper"), "release.name"),
+            ("/release/name", json!("../up"), "release.name"),
+            ("/release/name", json!("-dash"), "release.name"),
+            ("/release/name", long(limits::NAME_CHARS + 1), "release.name"),
+            ("/release/version", json!(""), "release.version"),
+            ("/release/version", json!("1\u{1b}[2J"), "release.version"),
+            ("/release/version", long(limits::TEXT_CHARS + 1), "release.version"),
+            ("/release/counter", json!(0), "release.counter"),
+            ("/release/graph_format", json!(""), "release.graph_format"),
+            ("/release/licence", json!(""), "release.licence"),
+            ("/release/card", json!("\r"), "release.card"),
+            ("/release/card", long(limits::CARD_CHARS + 1), "release.card"),
+            ("/release/boards", json!([]), "release.boards"),
+            ("/release/boards", json!(["No board"]), "release.boards"),
+            ("/release/boards", json!(vec!["b"; limits::BOARDS + 1]), "release.boards"),
+            ("/release/report", json!({"": 1}), "release.report"),
+            ("/release/report", report, "release.report"),
+            ("/release/contract/inputs", json!([]), "release.contract.inputs"),
+            ("/release/contract/outputs", tensors, "release.contract.outputs"),
+            ("/release/contract/inputs/0/shape", json!([]), "release.contract.inputs"),
+            ("/release/contract/inputs/0/shape", json!([1, 0]), "release.contract.inputs"),
+            ("/release/contract/inputs/0/shape", json!(vec![1; 7]), "release.contract.inputs"),
+            (
+                "/release/contract/inputs/0/shape",
+                json!(vec![u32::MAX; 6]),
+                "release.contract.inputs",
+            ),
+            ("/release/contract/inputs/0/quantization/scale", json!(0), "release.contract.inputs"),
+            (
+                "/release/contract/inputs/0/quantization/zero_point",
+                json!(128),
+                "release.contract.inputs",
+            ),
+            ("/release/contract/head", json!(""), "release.contract.head"),
+            ("/release/contract/labels", json!([""]), "release.contract.labels"),
+            (
+                "/release/contract/labels",
+                json!(vec!["l"; limits::LABELS + 1]),
+                "release.contract.labels",
+            ),
+            ("/release/contract/picture/region/2", json!(0.4), "release.contract.picture.region"),
+            ("/release/contract/picture/region/2", json!(0), "release.contract.picture.region"),
+            ("/release/contract/picture/std/3", json!(0), "release.contract.picture.std"),
+            ("/release/contract/window/hop", json!(0), "release.contract.window"),
+            ("/release/contract/window/rate_hz", json!(-1), "release.contract.window"),
+            ("/payload/bytes", json!(0), "payload.bytes"),
+            ("/payload/bytes", json!(limits::PAYLOAD_BYTES + 1), "payload.bytes"),
+        ];
+        for (path, value, expected) in cases {
+            let mut changed = good();
+            *changed.pointer_mut(path).unwrap() = value.clone();
+            let fault = read(&changed).unwrap_err();
+            let ManifestError::Field { field, .. } = &fault else { panic!("{path}: {fault}") };
+            assert_eq!(field, expected, "{path} = {value}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_our_json_is_refused() {
+        let mut unknown = good();
+        unknown["release"]["secret"] = json!(1);
+        let mut capitals = good();
+        capitals["payload"]["sha256"] = json!("AA".repeat(32));
+        let mut word = good();
+        word["release"]["boards"] = json!("all");
+        let texts =
+            ["", "{", "[]", "null", "{\"release\": {}, \"payload\": {}}", &"[".repeat(100_000)];
+        let texts = texts.map(String::from).into_iter();
+        for text in texts.chain([unknown, capitals, word, huge].map(|value| value.to_string())) {
+            let fault = Manifest::from_bytes(text.as_bytes()).unwrap_err();
+            assert!(matches!(fault, ManifestError::Json(_)), "{fault}");
+        }
+        let long = vec![b' '; limits::MANIFEST_BYTES as usize + 1];
+        assert!(matches!(Manifest::from_bytes(&long), Err(ManifestError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_scale_that_is_read_is_the_scale_that_was_written() {
+        let mut bits = 0x3b80_8081_u32;
+        for _ in 0..10_000 {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let scale = f32::from_bits(bits & 0x3fff_ffff | 0x3000_0000);
+            let text = serde_json::to_string(&scale).unwrap();
+            let read: f32 = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.to_bits(), scale.to_bits(), "{text}");
+        }
+    }
+}

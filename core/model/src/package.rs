@@ -401,3 +401,75 @@ fn write_stanzas(bytes: &mut Vec<u8>, stanzas: &[Stanza]) {
 fn write_count(bytes: &mut Vec<u8>, count: usize) {
     bytes.extend(u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        let body_sha256 = Sha256Digest([7; 32]);
+        Header { manifest_bytes: 1000, body_bytes: body_bytes(100), body_sha256 }
+    }
+
+    #[test]
+    fn a_header_is_read_as_it_was_written() {
+        assert_eq!(Header::from_bytes(&header().to_bytes()).unwrap(), header());
+    }
+
+    #[test]
+    fn a_body_has_one_tag_for_each_chunk_begun() {
+        let chunk = u64::from(CHUNK_BYTES);
+        let cases =
+            [(1, 17), (chunk, chunk + 16), (chunk + 1, chunk + 33), (3 * chunk, 3 * (chunk + 16))];
+        for (payload, body) in cases {
+            assert_eq!(body_bytes(payload), body, "{payload}");
+        }
+    }
+
+    #[test]
+    fn each_field_of_the_header_outside_its_rule_is_named() {
+        let most = (body_bytes(limits::PAYLOAD_BYTES) + 1).to_le_bytes();
+        let cases: [(usize, &[u8], &str); 12] = [
+            (0, b"PK\x03\x04", "not an Edgemill package"),
+            (7, b"\r", "not an Edgemill package"),
+            (8, &[2, 0], "format 2"),
+            (8, &[0, 1], "format 256"),
+            (10, &[9, 0], "suite 9"),
+            (12, &[0, 0, 2, 0], "`chunk_bytes` is 131072"),
+            (16, &[0, 0, 0, 0], "`manifest_bytes` is 0"),
+            (16, &[1, 0, 4, 0], "`manifest_bytes` is 262145"),
+            (20, &[1, 0, 0, 0], "`reserved` is 1"),
+            (24, &[16, 0, 0, 0, 0, 0, 0, 0], "`body_bytes` is 16"),
+            (24, &most, "`body_bytes` is 1074003969"),
+            (24, &[255; 8], "`body_bytes` is 18446744073709551615"),
+        ];
+        for (at, value, expected) in cases {
+            let mut bytes = header().to_bytes();
+            bytes[at..at + value.len()].copy_from_slice(value);
+            let message = Header::from_bytes(&bytes).unwrap_err().to_string();
+            assert!(message.contains(expected), "{expected}: {message}");
+        }
+    }
+
+    #[test]
+    fn counts_and_kinds_outside_their_rules_are_named() {
+        let signatures = |count: u16| read_signatures(&mut &count.to_le_bytes()[..]);
+        let limit = limits::SIGNATURES;
+        assert!(matches!(signatures(0), Ok(entries) if entries.is_empty()));
+        assert!(
+            matches!(signatures(limit + 1), Err(PackageError::TooMany { found, .. }) if found == limit + 1)
+        );
+        assert!(matches!(signatures(1), Err(PackageError::Truncated(Section::Signatures))));
+        let stanzas = |count: u16, rest: &[u8]| {
+            read_stanzas(&mut &[&count.to_le_bytes()[..], rest].concat()[..])
+        };
+        assert!(matches!(stanzas(limits::STANZAS + 1, &[]), Err(PackageError::TooMany { .. })));
+        assert!(matches!(
+            stanzas(1, &[3]),
+            Err(PackageError::UnknownStanza { index: 0, found: 3 })
+        ));
+        assert!(matches!(stanzas(1, &[1; 113]), Ok(read) if read.len() == 1));
+        assert!(matches!(stanzas(2, &[2; 122]), Ok(read) if read.len() == 2));
+        assert!(matches!(stanzas(1, &[1; 112]), Err(PackageError::Truncated(Section::Stanzas))));
+    }
+}

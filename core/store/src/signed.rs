@@ -195,7 +195,9 @@ pub(crate) fn sign<T: Kind>(
     document: &T,
     keys: &[&SigningKey],
 ) -> Result<String, serde_json::Error> {
-    let signed = RawValue::from_string(serde_json::to_string_pretty(document)?)?;
+    // Indented as it will stand: JSON has no newline inside a string.
+    let text = serde_json::to_string_pretty(document)?.replace('\n', "\n  ");
+    let signed = RawValue::from_string(text)?;
     let message = message::<T>(signed.get());
     let signature = |key: &&SigningKey| RawSignature {
         key: to_hex(key.public().as_bytes()),
