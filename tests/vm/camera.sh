@@ -1,3 +1,2 @@
-ls -l /dev/video* /sys/bus/platform/drivers/vivid
-cat /proc/uptime
-cat /sys/class/video4linux/video0/name
+# The capture crate's own tests, on the kernel's virtual camera.
+/bin/capture --ignored --test-threads=1 --nocapture && echo "CASE capture: passed" || echo "CASE capture: failed"

@@ -173,9 +173,11 @@ impl Out {
         fill(&mut all[..length])
     }
 
-    /// Emits a frame; one without a time of its own was captured now.
+    /// Emits a frame. One without a time of its own was captured now, and none was captured later than now, whatever
+    /// a driver computes.
     pub(crate) fn emit(&mut self, buffer: BufferMut, capture_ns: Option<u64>) -> Result<(), Error> {
-        let capture_ns = capture_ns.unwrap_or_else(monotonic_ns);
+        let now_ns = monotonic_ns();
+        let capture_ns = capture_ns.map_or(now_ns, |time_ns| time_ns.min(now_ns));
         let stamp = Stamp { capture_ns, skipped: std::mem::take(&mut self.skipped) };
         let payload = self.format.payload();
         self.outlet.emit_sample(0, payload, Some(buffer), stamp).map_err(Error::Pipeline)

@@ -90,17 +90,38 @@ fn a_series_comes_in_full_packets_of_its_format() {
     assert_eq!((source(&account).emitted, sequences(&seen)), (2, vec![0, 1]));
     let Format::Series(format) = seen[1].format else { panic!("{:?}", seen[1].format) };
     assert_eq!((format.channels(), format.samples(), format.rate_hz()), (2, 2, 100.0));
-    let values: Vec<_> = seen[1].bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let values: Vec<_> =
+        seen[1].bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     assert_eq!(values, [2.3, 2.1, 3.3, 3.1]);
 }
 
 #[test]
 fn what_is_wrong_is_said_before_anything_runs() {
     let cases = [
-        ("no such source", "webcam", vec![], "`webcam` is no source; there are v4l, replay, pattern, series"),
-        ("unknown parameter", "replay", vec![("folder", text("x"))], "replay has no parameter `folder`; it has: path"),
-        ("missing parameter", "series", vec![("path", text("x"))], "series needs the parameter `rate-hz`"),
-        ("odd YUYV", "pattern", vec![("width", Value::Int(641))], "`width` is 641; a YUYV frame has an even"),
+        (
+            "no such source",
+            "webcam",
+            vec![],
+            "`webcam` is no source; there are v4l, replay, pattern, series",
+        ),
+        (
+            "unknown parameter",
+            "replay",
+            vec![("folder", text("x"))],
+            "replay has no parameter `folder`; it has: path",
+        ),
+        (
+            "missing parameter",
+            "series",
+            vec![("path", text("x"))],
+            "series needs the parameter `rate-hz`",
+        ),
+        (
+            "odd YUYV",
+            "pattern",
+            vec![("width", Value::Int(641))],
+            "`width` is 641; a YUYV frame has an even",
+        ),
         ("no file", "replay", vec![("path", text("tests/nowhere"))], "tests/nowhere: No such file"),
         (
             "bad cell",
@@ -114,9 +135,24 @@ fn what_is_wrong_is_said_before_anything_runs() {
             vec![("device", text("/dev/video-nowhere"))],
             "camera /dev/video-nowhere is absent",
         ),
-        ("not a camera", "v4l", vec![("device", text("/dev/null"))], "/dev/null is not a V4L2 device"),
-        ("a folder", "v4l", vec![("device", text("/dev"))], "camera /dev cannot be opened: Is a directory"),
-        ("a NUL in the path", "v4l", vec![("device", text("/dev/a\0b"))], "/dev/a\\0b is not a path"),
+        (
+            "not a camera",
+            "v4l",
+            vec![("device", text("/dev/null"))],
+            "/dev/null is not a V4L2 device",
+        ),
+        (
+            "a folder",
+            "v4l",
+            vec![("device", text("/dev"))],
+            "camera /dev cannot be opened: Is a directory",
+        ),
+        (
+            "a NUL in the path",
+            "v4l",
+            vec![("device", text("/dev/a\0b"))],
+            "/dev/a\\0b is not a path",
+        ),
     ];
     for (fault, kind, params, message) in cases {
         let error = start(kind, &params).map(|_| ()).expect_err(fault).to_string();
