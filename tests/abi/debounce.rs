@@ -6,7 +6,7 @@ use edgemill_sdk::testing::Bench;
 use edgemill_sdk::{Event, Format, Name, Reason, Status, Value};
 use libloading::Library;
 
-use crate::compiler::{Scratch, cc, succeed};
+use edgemill_tests::compiler::{Scratch, cc, succeed};
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/examples/c/debounce.c")

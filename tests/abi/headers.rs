@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::compiler::{Scratch, cc, cxx, include, succeed};
+use edgemill_tests::compiler::{Scratch, cc, cxx, include, succeed};
 
 /// Every header, as a plugin includes it.
 pub fn all() -> Vec<String> {

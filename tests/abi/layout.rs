@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs};
 
 use edgemill_abi::raw;
 
-use crate::compiler::{Scratch, cc, include, run, succeed};
 use crate::headers;
+use edgemill_tests::compiler::{Scratch, cc, include, run, succeed};
 
 /// An expression in C and what it must come to, and the name it is known by in the headers.
 struct Row {

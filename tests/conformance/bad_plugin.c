@@ -2,10 +2,7 @@
  *
  * It takes a tensor, keeps the newest, and gives a copy of it and an event that counts. `main.rs` has the table of
  * faults and of the check that each must fail. */
-#include <edgemill/edgemill.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#define _POSIX_C_SOURCE 200809L
 
 /* FAULT(X) is 1 where -DFAULT_X was given. */
 #define FIRST(a, b, ...) b
@@ -14,6 +11,15 @@
 #define JOIN(a, b) a##b
 #define IS_SET(x) CHECK(JOIN(IS_SET_, x))
 #define FAULT(name) IS_SET(FAULT_##name)
+
+#if FAULT(NO_ENTRY)
+#define edgemill_entry edgemill_another
+#endif
+
+#include <edgemill/edgemill.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define MODEL "edgemill conformance model"
 #define GAIN_MOST 4
@@ -32,7 +38,8 @@ typedef struct instance {
 
 /* A real fault, not raise(): the Rust runtime's handler lets a signal without one go by. */
 static void crash(void) {
-    *(volatile int *)8 = 0;
+    static volatile int *volatile nowhere;
+    *nowhere = 0;
 }
 
 static edgemill_format_range tensor_range;
@@ -82,6 +89,7 @@ static edgemill_status create(const edgemill_host *host, const edgemill_param_va
 static edgemill_status ports(void *at, const edgemill_contract *contract, edgemill_ports *out) {
     if (FAULT(CRASH_PORTS)) crash();
     instance *self = at;
+    if (FAULT(CONTRACT) && contract->label_count == 0) return 42;
     (void)contract;
     self->asked++;
     self->inputs[0] = (edgemill_port){"in", &tensor_range, 1, 1, 0, 0};
@@ -219,7 +227,6 @@ static const edgemill_param params[] = {
 static const char *const extensions[] = {"edgemill.no_such_extension/1"};
 #endif
 
-#if !FAULT(NO_ENTRY)
 const edgemill_descriptor edgemill_entry = {
     .abi_version = EDGEMILL_ABI_VERSION + FAULT(ABI_VERSION),
     .struct_size = sizeof(edgemill_descriptor) - 8 * FAULT(STRUCT_SIZE),
@@ -241,4 +248,3 @@ const edgemill_descriptor edgemill_entry = {
     .destroy = destroy,
     .get_extension = get_extension,
 };
-#endif

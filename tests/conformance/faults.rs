@@ -45,6 +45,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("BAD_PARAMETER", "bad-parameter", "in create by SIGSEGV"),
     ("MISSING_PARAMETER", "missing-parameter", "without `path`"),
     ("ORDER", "order", "\"ok\" before activate"),
+    ("CONTRACT", "contract", "in ports by SIGSEGV"),
     ("MODEL", "model", "OK to half a model"),
     ("REALTIME", "realtime", "calls the allocator 2 times"),
     ("FAIL_SAFE", "fail-safe", "before activate"),

@@ -1,12 +1,12 @@
 //! Plugins in C, compiled for the machine of the test, and what a plugin is given.
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use edgemill_host::params::ParamInput;
 use edgemill_host::{ModelContract, Outcome, Report, ValidateOptions};
 use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
+use edgemill_tests::compiler::cc;
 
 /// Where a test may write; kept between runs, as Cargo keeps what it builds.
 pub fn folder(name: &str) -> PathBuf {
@@ -15,31 +15,26 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Compiles `bad_plugin.c` with a fault, or whole for `None`.
-pub fn bad_plugin(fault: Option<&str>) -> Result<PathBuf, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = folder("faults").join(format!("{}.so", fault.unwrap_or("none").to_lowercase()));
-    let compiler = compiler();
-    let output = Command::new(&compiler)
-        .args(["-std=gnu11", "-Wall", "-Wextra", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"])
-        .args(fault.map(|f| format!("-DFAULT_{f}=1")))
-        .arg("-I")
-        .arg(root.join("../core/abi/include"))
-        .arg(root.join("conformance/bad_plugin.c"))
+/// A shared object made from one of the repository's C files, with nothing but the headers.
+pub fn compiled(source: &str, flag: Option<String>, out: PathBuf) -> Result<PathBuf, String> {
+    let output = cc()
+        .args(["-O1", "-shared", "-fPIC", "-fvisibility=hidden"])
+        .args(flag)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(source))
         .arg("-o")
         .arg(&out)
         .output()
-        .map_err(|e| format!("{compiler}: {e}"))?;
-    if output.status.success() {
-        return Ok(out);
+        .map_err(|e| format!("no C compiler: {e}"))?;
+    match output.status.success() {
+        true => Ok(out),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
-    Err(format!("{compiler}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// The C compiler for the machine that the test runs on, which may be an emulated one.
-pub fn compiler() -> String {
-    let cross = cfg!(target_arch = "aarch64") && std::env::var_os("EDGEMILL_EMULATOR").is_some();
-    if cross { "aarch64-linux-gnu-gcc" } else { "cc" }.to_owned()
+/// `bad_plugin.c` with a fault, or whole for `None`.
+pub fn bad_plugin(fault: Option<&str>) -> Result<PathBuf, String> {
+    let out = folder("faults").join(format!("{}.so", fault.unwrap_or("none").to_lowercase()));
+    compiled("tests/conformance/bad_plugin.c", fault.map(|f| format!("-DFAULT_{f}=1")), out)
 }
 
 /// A contract such as a picture classifier's manifest has.
@@ -73,7 +68,7 @@ pub fn contract() -> ModelContract {
 pub fn options() -> ValidateOptions {
     ValidateOptions {
         params: vec![text("path", "nowhere")],
-        contract: Some(contract()),
+        contract: None,
         model: Some(b"edgemill conformance model".to_vec()),
         timeout: Duration::from_secs(60),
     }

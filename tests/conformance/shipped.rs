@@ -1,6 +1,5 @@
 //! The suite over every plugin that Edgemill ships, and over the example in C.
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use edgemill_host::params::ParamInput;
 use edgemill_host::{ModelContract, Outcome, ValidateOptions, validate};
@@ -8,7 +7,7 @@ use edgemill_model::contract::Contract;
 use edgemill_model::graph::{Clamp, Constant, Element, Graph, GraphError, Op};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
-use crate::fixture::{compiler, contract, folder, names, options, text};
+use crate::fixture::{compiled, folder, names, options, text};
 use crate::{Case, Verdict, expect};
 
 /// What no plugin but an actuator, a source, a stage with a timer or a realtime one has.
@@ -19,10 +18,10 @@ const FAIL_SAFE: &str = "fail-safe";
 
 pub fn cases() -> Vec<Case> {
     vec![
-        shipped("preprocess-image", "", &[TIMER, FAIL_SAFE], options),
+        shipped("preprocess-image", "", &[TIMER, FAIL_SAFE], || given(vec![])),
         shipped("infer-int8", "", &[TIMER, FAIL_SAFE], int8),
         shipped("infer-candle", "", &[TIMER, REALTIME, FAIL_SAFE], float),
-        shipped("decide-rule", "", &[TIMER, FAIL_SAFE], decide),
+        shipped("decide-rule", "", &[TIMER, FAIL_SAFE], || given(vec![])),
         shipped("actuate-log", "", &[TIMER, REALTIME], log),
         shipped("probe", "_as_a_source", &[TIMER, FLUSH, REALTIME, FAIL_SAFE], || {
             probe("source", 0)
@@ -63,26 +62,11 @@ pub fn built(name: &str) -> Result<PathBuf, String> {
 }
 
 fn debounce() -> Result<PathBuf, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let out = folder("examples").join("debounce.so");
-    let status = Command::new(compiler())
-        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"])
-        .args(["-fvisibility=hidden", "-I"])
-        .arg(root.join("core/abi/include"))
-        .arg(root.join("plugins/examples/c/debounce.c"))
-        .arg("-o")
-        .arg(&out)
-        .status()
-        .map_err(|e| format!("{}: {e}", compiler()))?;
-    if status.success() { Ok(out) } else { Err(format!("{} ended with {status}", compiler())) }
+    compiled("plugins/examples/c/debounce.c", None, folder("examples").join("debounce.so"))
 }
 
 fn given(params: Vec<(String, ParamInput)>) -> ValidateOptions {
     ValidateOptions { params, model: None, ..options() }
-}
-
-fn decide() -> ValidateOptions {
-    ValidateOptions { contract: Some(contract()), ..given(vec![]) }
 }
 
 fn log() -> ValidateOptions {

@@ -1,1 +1,2 @@
 //! Tests that cross crates.
+pub mod compiler;

@@ -201,6 +201,8 @@ impl Stage for PluginStage {
             let state = if self.active { "active already" } else { "not active" };
             return Err(StageError(format!("activate with {counts:?} formats, {state}")));
         }
+        // What it said before is not why activate fails.
+        self.context.take_error();
         self.context.lead_to(&outlet);
         self.outlets.push(outlet);
         let raw = |formats: &[Format]| formats.iter().map(Format::raw).collect::<Vec<_>>();

@@ -28,7 +28,7 @@ pub use report::{Finding, Outcome, Report};
 pub struct ValidateOptions {
     /// Parameters, as a pipeline's file would set them.
     pub params: Vec<(String, ParamInput)>,
-    /// For a stage that names a contract.
+    /// For a stage that names a contract; `None` for a made-up one, of a classifier of small pictures.
     pub contract: Option<ModelContract>,
     /// Plain bytes of the model of `contract`, for a stage that runs one.
     pub model: Option<Vec<u8>>,
@@ -117,6 +117,7 @@ const TRIALS: &[Trial] = &[
         run: trials::missing_parameter,
     },
     Trial { name: "order", checks: &["order"], needs: ALIVE, run: trials::order },
+    Trial { name: "contract", checks: &["contract"], needs: ALIVE, run: trials::contract },
     Trial { name: "model", checks: &["model"], needs: ALIVE, run: trials::model },
     Trial { name: "realtime", checks: &["realtime"], needs: QUIET, run: trials::realtime },
     Trial { name: "fail-safe", checks: &["fail-safe"], needs: ALIVE, run: trials::fail_safe },
@@ -140,7 +141,7 @@ pub(crate) struct Request {
 struct Subject {
     library: Arc<Library>,
     values: Values,
-    contract: Option<ModelContract>,
+    contract: ModelContract,
     /// Empty for none.
     model: Vec<u8>,
     progress: Progress,
@@ -219,7 +220,7 @@ pub(crate) fn perform(request: Request, model: Vec<u8>, progress: Progress) -> F
     }
     match params::check(library.descriptor(), &request.params) {
         Ok(values) => {
-            let contract = request.contract;
+            let contract = request.contract.unwrap_or_else(synth::contract);
             (trial.run)(&Subject { library, values, contract, model, progress }, &mut findings);
         }
         Err(error) => findings.skip_all(&format!("{error}; give it to the suite")),

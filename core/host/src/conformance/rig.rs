@@ -7,7 +7,7 @@ use super::bench::Bench;
 use super::ledger::{Ledger, Phase};
 use super::synth::{self, Numbers};
 use super::{Findings, Subject};
-use crate::contract::RawContract;
+use crate::contract::{ModelContract, RawContract};
 use crate::descriptor::DescriptorFault;
 use crate::instance::{FailSafe, Instance};
 use crate::params::RawValues;
@@ -45,20 +45,37 @@ pub(super) enum Activation {
 impl<'s> Rig<'s> {
     pub(super) fn new(subject: &'s Subject, seed: u64) -> Result<Self, Refusal> {
         let values = RawValues::new(subject.values.iter());
-        Self::with_values(subject, values.as_slice(), seed)
+        Self::made(subject, values.as_slice(), Some(&subject.contract), seed)
+    }
+
+    /// With another contract, or none.
+    pub(super) fn with_contract(
+        subject: &'s Subject,
+        contract: Option<&ModelContract>,
+    ) -> Result<Self, Refusal> {
+        let values = RawValues::new(subject.values.iter());
+        Self::made(subject, values.as_slice(), contract, 4)
     }
 
     /// With values that nobody has checked.
     pub(super) fn with_values(
         subject: &'s Subject,
         values: &[raw::ParamValue],
+    ) -> Result<Self, Refusal> {
+        Self::made(subject, values, Some(&subject.contract), 4)
+    }
+
+    fn made(
+        subject: &'s Subject,
+        values: &[raw::ParamValue],
+        contract: Option<&ModelContract>,
         seed: u64,
     ) -> Result<Self, Refusal> {
         let bench = Bench::new();
         subject.progress.entering("create");
         // SAFETY: the bench's table stays until `bench` is dropped, after `instance`.
         let instance = unsafe { Instance::create(&subject.library, bench.host(), values) };
-        let contract = subject.contract.as_ref().map(RawContract::new);
+        let contract = contract.map(RawContract::new);
         let (ports, numbers) = (Ports::default(), Numbers::new(seed));
         let instance = instance.map_err(Refusal::Create)?;
         let mut rig = Self {
@@ -219,12 +236,15 @@ impl Refusal {
 }
 
 impl Activation {
-    /// Whether it is active; what kept it from that is noted.
-    pub(super) fn note(&self, findings: &mut Findings) -> bool {
+    /// Whether it is active; what kept it from that is noted. `given`: whether it got a model.
+    pub(super) fn note(&self, given: bool, findings: &mut Findings) -> bool {
         match self {
             Self::Answered(raw::OK) => return true,
             Self::Answered(raw::ERR_IO) => {
                 findings.skip("life-cycle", "activate found no device or file; see its parameters");
+            }
+            Self::Answered(raw::ERR_DENIED) if !given => {
+                findings.skip("life-cycle", "activate wants a model; give one to the suite");
             }
             Self::Answered(status) => findings.answer("activate", *status),
             Self::NoFormat(port, error) => {

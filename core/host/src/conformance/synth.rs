@@ -1,7 +1,34 @@
 //! Formats that a port takes, and packets in them, made up from the port's own ranges.
+use crate::contract::ModelContract;
 use edgemill_abi::{DType, Format, FormatError, Kind, format, raw};
+use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
+use edgemill_model::tensor::{self, Quantization, TensorSpec};
 use edgemill_pipeline::negotiate::contains;
 use edgemill_pipeline::stage::Port;
+
+/// The contract of a classifier of small pictures, for a plugin that wants one.
+pub(super) fn contract() -> ModelContract {
+    let quantization = Some(Quantization { scale: 1.0 / 255.0, zero_point: -128 });
+    let spec = |shape| TensorSpec { dtype: tensor::DType::I8, shape, quantization };
+    let picture = Picture {
+        layout: Layout::Nhwc,
+        colour: Colour::Rgb,
+        fit: Fit::Stretch,
+        fill: 0,
+        region: [0.0, 0.0, 1.0, 1.0],
+        mean: [0.0; 4],
+        std: [1.0; 4],
+    };
+    let contract = Contract {
+        inputs: vec![spec(vec![1, 32, 32, 3])],
+        outputs: vec![spec(vec![1, 3])],
+        picture: Some(picture),
+        window: None,
+        head: "classifier".to_owned(),
+        labels: ["one", "two", "three"].map(str::to_owned).to_vec(),
+    };
+    ModelContract { model: "made-up".to_owned(), version: "1.0.0".to_owned(), contract }
+}
 
 /// A format of the port's best range.
 pub(super) fn pick(port: &Port) -> Result<Format, FormatError> {

@@ -2,6 +2,8 @@
 //! it finds under the checks it stands for.
 use edgemill_abi::{ParamKind, Reason, Status, raw};
 
+use edgemill_model::contract::Window;
+
 use super::ledger::Supply;
 use super::rig::{Activation, Refusal, Rig, word};
 use super::{Findings, Subject, allocations};
@@ -21,7 +23,7 @@ pub(super) fn life(subject: &Subject, findings: &mut Findings) {
     }
     ports_are_stable(&mut rig, findings);
     for cycle in 1..=2 {
-        if !rig.activate().note(findings) {
+        if !rig.activate().note(!subject.model.is_empty(), findings) {
             break;
         }
         std::thread::scope(|scope| {
@@ -215,7 +217,7 @@ fn bad_values(param: &crate::Param) -> Vec<ParamInput> {
 /// No values at all: refused where one is required, and harmless.
 pub(super) fn missing_parameter(subject: &Subject, findings: &mut Findings) {
     let required = subject.library.descriptor().params.iter().find(|p| p.required);
-    match (required, Rig::with_values(subject, &[], 4)) {
+    match (required, Rig::with_values(subject, &[])) {
         (Some(param), Ok(_)) => findings.fail(
             "missing-parameter",
             format!("create answers OK without `{}`, which is required", param.name),
@@ -235,7 +237,7 @@ fn create_with<'a>(
     findings: &mut Findings,
 ) {
     let values = RawValues::new(values);
-    if let Err(Refusal::Create(status)) = Rig::with_values(subject, values.as_slice(), 4)
+    if let Err(Refusal::Create(status)) = Rig::with_values(subject, values.as_slice())
         && Status::from_raw(status).is_none()
     {
         findings.fail(check, format!("create answers {status}, which is no status"));
@@ -260,12 +262,32 @@ pub(super) fn order(subject: &Subject, findings: &mut Findings) {
     }
 }
 
+/// No contract, and one of another model: refused or not, but harmless.
+pub(super) fn contract(subject: &Subject, findings: &mut Findings) {
+    let mut other = subject.contract.clone();
+    other.contract.picture = None;
+    other.contract.window = Some(Window { samples: 1, hop: 1, rate_hz: 1.0 });
+    other.contract.outputs = other.contract.inputs.clone();
+    other.contract.labels.clear();
+    for (what, contract) in [("no contract", None), ("another contract", Some(&other))] {
+        match Rig::with_contract(subject, contract) {
+            Err(Refusal::Ports(status)) if Status::from_raw(status).is_none() => {
+                findings.fail("contract", format!("ports answers {status} to {what}"));
+            }
+            Err(Refusal::PortsFault(fault)) => {
+                findings.fail("contract", format!("with {what}: {fault}"));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// No model, half of one and rubbish: no crash, and an error from a plugin that needs its model.
 pub(super) fn model(subject: &Subject, findings: &mut Findings) {
     let needs_model = activates(subject, None, findings) == Some(false);
     let half = &subject.model[..subject.model.len() / 2];
     let rubbish = vec![0xa5; subject.model.len()];
-    if subject.contract.is_none() || half.is_empty() {
+    if half.is_empty() {
         return;
     }
     for (what, bytes) in [("half a model", half), ("rubbish", &rubbish[..])] {

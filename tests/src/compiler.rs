@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
 /// Where the headers are.
+#[must_use]
 pub fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/abi/include")
 }
@@ -13,6 +14,10 @@ pub fn include() -> PathBuf {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
+    /// # Panics
+    /// The system's folder for temporary files cannot be written.
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    #[must_use]
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -21,6 +26,8 @@ impl Scratch {
         Self(path)
     }
 
+    /// A path in it.
+    #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -36,7 +43,8 @@ fn runs(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// A C compiler for the architecture that this test was built for.
+/// A C compiler, strict, for the architecture that this test was built for.
+#[must_use]
 pub fn cc() -> Command {
     let cross = format!("{}-linux-gnu-gcc", env::consts::ARCH);
     let native = env::var("CC").unwrap_or_else(|_| "cc".into());
@@ -47,6 +55,7 @@ pub fn cc() -> Command {
 }
 
 /// A C++ compiler. The headers say the same on every 64-bit architecture, so the machine's own will do.
+#[must_use]
 pub fn cxx() -> Command {
     let mut command = Command::new(env::var("CXX").unwrap_or_else(|_| "c++".into()));
     command.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic"]);
@@ -54,13 +63,19 @@ pub fn cxx() -> Command {
     command
 }
 
-/// Runs a command that must succeed.
+/// Runs a command that must succeed, and gives what it wrote.
+///
+/// # Panics
+/// It did not.
 pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     finished(&format!("{command:?}"), &output)
 }
 
 /// Runs a program made for the architecture of this test, by the emulator where the machine cannot.
+///
+/// # Panics
+/// It failed.
 pub fn run(program: &Path) -> String {
     match Command::new(program).output() {
         // Under qemu-user a program that cannot be executed ends with the shell's number for that.
