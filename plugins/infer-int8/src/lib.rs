@@ -1,1 +1,61 @@
-//! Runs a quantized model.
+//! Runs a quantized model: the same bits on every machine, by the fastest kernel that this one has.
+//!
+//! Inputs `in` (or `in0`, `in1`, …, where the model has several) and outputs `out` (or `out0`, …): the tensors of the
+//! model's contract. Packed weights and all that a run computes lie in locked memory, which the host wipes.
+#![forbid(unsafe_code)]
+
+mod process;
+
+use edgemill_sdk::{
+    Call, Contract, Error, Host, LogLevel, Plugin, Port, Ports, Range, Result, Setup, format,
+};
+
+use process::{MAX_TENSORS, Model};
+
+struct Int8;
+
+impl Plugin for Int8 {
+    type Params = ();
+    type Active<'m> = Model<'m>;
+    const REALTIME: bool = true;
+
+    fn create(_: Host<'_>, (): ()) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn ports(&mut self, contract: Option<Contract>) -> Result<Ports> {
+        let contract = contract.ok_or_else(|| {
+            Error::unfit("it needs a model: name one by `model = \"…\"` in the stage")
+        })?;
+        let inputs = named("in", &contract.inputs)?.into_iter().fold(Ports::new(), Ports::input);
+        Ok(named("out", &contract.outputs)?.into_iter().fold(inputs, Ports::output))
+    }
+
+    fn activate<'m>(&mut self, setup: Setup<'m>) -> Result<Model<'m>> {
+        let model = Model::new(&setup)?;
+        setup.host().log(LogLevel::Info, format_args!("runs on {}", model.kernel()));
+        Ok(model)
+    }
+
+    fn process<'m>(&mut self, model: &mut Model<'m>, call: &Call<'_, 'm>) -> Result<()> {
+        model.process(call)
+    }
+}
+
+/// A port for each tensor, numbered where there are several.
+fn named(name: &str, tensors: &[format::Tensor]) -> Result<Vec<Port>> {
+    if tensors.len() > MAX_TENSORS {
+        let text = format!("{} tensors on one side, at most {MAX_TENSORS}", tensors.len());
+        return Err(Error::unfit(text));
+    }
+    let port = |(index, tensor): (usize, &format::Tensor)| {
+        let name = if tensors.len() == 1 { name.into() } else { format!("{name}{index}") };
+        Port::new(&name, Range::tensor(*tensor))
+    };
+    Ok(tensors.iter().enumerate().map(port).collect())
+}
+
+edgemill_sdk::export!(Int8);
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,76 @@
-//! A frame becomes the tensor a model wants.
+//! Makes of each frame the tensor that a model wants: the region its contract names, resized, in its colours, normalised
+//! and quantized.
+//!
+//! Input `in`: pictures in YUYV, RGB24 or GREY, of any size. Output `out`: the first input of the model whose contract the stage
+//! names, as the contract says, or the same in f32. Nothing else can be set: what a model must see is part of the model.
+#![forbid(unsafe_code)]
+
+mod process;
+
+use edgemill_sdk::{
+    Call, Colour, Contract, DType, Error, Host, Picture, Plugin, Port, Ports, Range, Result, Setup,
+    format, raw,
+};
+
+use process::Preparation;
+
+struct Preprocess {
+    picture: Option<Picture>,
+}
+
+impl Plugin for Preprocess {
+    type Params = ();
+    type Active<'m> = Preparation;
+    const REALTIME: bool = true;
+
+    fn create(_: Host<'_>, (): ()) -> Result<Self> {
+        Ok(Self { picture: None })
+    }
+
+    fn ports(&mut self, contract: Option<Contract>) -> Result<Ports> {
+        let contract = contract.ok_or_else(|| {
+            Error::unfit("it must know the model: name it by `contract = \"…\"` in the stage")
+        })?;
+        let Some(picture) = contract.picture else {
+            let text = format!("the model {:?} does not take a picture", contract.model);
+            return Err(Error::unfit(text));
+        };
+        self.picture = Some(picture);
+        let tensor = contract.inputs[0];
+        let mut output = Port::new("out", Range::tensor(tensor));
+        if tensor.dtype() != DType::F32 {
+            output = output.or(Range::tensor(in_f32(&tensor)?));
+        }
+        Ok(Ports::new().input(frames(picture.colour)).output(output))
+    }
+
+    fn activate<'m>(&mut self, setup: Setup<'m>) -> Result<Preparation> {
+        let picture = self.picture.as_ref().ok_or_else(|| Error::unfit("it has no contract"))?;
+        Preparation::new(picture, &setup.inputs()[0], &setup.outputs()[0])
+    }
+
+    fn process<'m>(&mut self, active: &mut Preparation, call: &Call<'_, 'm>) -> Result<()> {
+        active.process(call)
+    }
+}
+
+/// The pixel formats taken, those with least work first.
+fn frames(colour: Colour) -> Port {
+    let order = match colour {
+        Colour::Grey => [raw::FOURCC_GREY, raw::FOURCC_YUYV, raw::FOURCC_RGB24],
+        Colour::Rgb | Colour::Bgr => [raw::FOURCC_YUYV, raw::FOURCC_RGB24, raw::FOURCC_GREY],
+    };
+    let [first, second, third] = order.map(Range::image);
+    Port::new("in", first).or(second).or(third)
+}
+
+/// The same tensor in real numbers.
+fn in_f32(tensor: &format::Tensor) -> Result<format::Tensor> {
+    let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
+    Ok(format::Tensor::new(real)?)
+}
+
+edgemill_sdk::export!(Preprocess);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! From the boundary's formats to the kernels' preparation, and the call.
+use edgemill_kernels::image::{
+    self, Element, FrameSpec, ImageError, PixelFormat, Preparer, Target,
+};
+use edgemill_sdk::{
+    Call, Colour, DType, Error, Fit, Format, ImageView, Layout, Picture, Result, format, raw,
+};
+
+/// All that a call needs, made ahead.
+pub struct Preparation {
+    frame: format::Image,
+    preparer: Preparer,
+}
+
+impl Preparation {
+    pub fn new(picture: &Picture, input: &Format, output: &Format) -> Result<Self> {
+        let (Format::Image(frame), Format::Tensor(tensor)) = (input, output) else {
+            return Err(Error::unfit("it makes a tensor of a picture"));
+        };
+        let spec = FrameSpec {
+            format: pixel_format(frame.fourcc())?,
+            width: frame.width() as usize,
+            height: frame.height() as usize,
+        };
+        let target = target(picture, tensor)?;
+        let preparer = Preparer::new(spec, &lower(picture), target).map_err(unfit)?;
+        Ok(Self { frame: *frame, preparer })
+    }
+
+    pub fn process(&mut self, call: &Call<'_, '_>) -> Result<()> {
+        let Some(frame) = call.image(0)? else { return Ok(()) };
+        let (pixels, stride) = self.pixels(&frame)?;
+        let mut tensor = call.acquire(0)?;
+        self.preparer.prepare(pixels, stride, tensor.bytes_mut()).map_err(unfit)?;
+        call.emit(0, tensor)
+    }
+
+    /// The bytes of the only plane, and how far its rows lie apart.
+    fn pixels<'c>(&self, frame: &ImageView<'c>) -> Result<(&'c [u8], usize)> {
+        let given = frame.format();
+        let shape = |image: &format::Image| (image.fourcc(), image.width(), image.height());
+        if shape(given) != shape(&self.frame) {
+            return Err(Error::unfit("a frame of another format than was agreed on"));
+        }
+        let plane = given.planes()[0];
+        let pixels = frame.bytes().get(plane.offset as usize..).unwrap_or_default();
+        Ok((pixels, plane.stride as usize))
+    }
+}
+
+fn unfit(error: ImageError) -> Error {
+    Error::unfit(error.to_string())
+}
+
+fn pixel_format(fourcc: u32) -> Result<PixelFormat> {
+    match fourcc {
+        raw::FOURCC_YUYV => Ok(PixelFormat::Yuyv),
+        raw::FOURCC_GREY => Ok(PixelFormat::Grey),
+        raw::FOURCC_RGB24 => Ok(PixelFormat::Rgb24),
+        other => Err(Error::unfit(format!("pixel format {other:#010x} is not taken"))),
+    }
+}
+
+fn target(picture: &Picture, tensor: &format::Tensor) -> Result<Target> {
+    let (height, width, channels) = match (picture.layout, tensor.shape()) {
+        (Layout::Nhwc, &[1, height, width, channels])
+        | (Layout::Nchw, &[1, channels, height, width]) => (height, width, channels),
+        (layout, shape) => {
+            return Err(Error::unfit(format!("shape {shape:?} is not one picture in {layout:?}")));
+        }
+    };
+    let needed = if picture.colour == Colour::Grey { 1 } else { 3 };
+    if channels != needed {
+        let text = format!("{channels} channels, {:?} has {needed}", picture.colour);
+        return Err(Error::unfit(text));
+    }
+    let element = match (tensor.dtype(), tensor.quantization()) {
+        (DType::F32, _) => Element::F32,
+        (DType::I8, Some((scale, zero_point))) => Element::I8 { scale, zero_point },
+        (DType::U8, Some((scale, zero_point))) => Element::U8 { scale, zero_point },
+        (dtype, _) => {
+            return Err(Error::unfit(format!("a picture of {dtype:?} without a scale")));
+        }
+    };
+    Ok(Target { width: width as usize, height: height as usize, element })
+}
+
+fn lower(picture: &Picture) -> image::Picture {
+    image::Picture {
+        layout: match picture.layout {
+            Layout::Nhwc => image::Layout::Nhwc,
+            Layout::Nchw => image::Layout::Nchw,
+        },
+        colour: match picture.colour {
+            Colour::Rgb => image::Colour::Rgb,
+            Colour::Bgr => image::Colour::Bgr,
+            Colour::Grey => image::Colour::Grey,
+        },
+        fit: match picture.fit {
+            Fit::Stretch => image::Fit::Stretch,
+            Fit::Letterbox => image::Fit::Letterbox,
+            Fit::Crop => image::Fit::Crop,
+        },
+        fill: picture.fill,
+        region: picture.region,
+        mean: picture.mean,
+        std: picture.std,
+    }
+}
