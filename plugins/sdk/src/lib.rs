@@ -55,7 +55,8 @@
 //! a plugin forgets: a [`Buffer`] or [`Retained`] packet that is dropped goes back to its pool. In a call of process
 //! nothing here allocates, but for the text of an error.
 //!
-//! Unit tests drive a plugin through its real C entry points with [`testing`], behind the feature of that name.
+//! Unit tests drive a plugin through its real C entry points with the module `testing`, behind the feature of that
+//! name.
 mod buffer;
 mod call;
 mod contract;
