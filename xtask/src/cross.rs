@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
-use crate::command::run as run_command;
+use crate::command::{output, run as run_command};
 use crate::host_packages::{self, Need};
 
 /// The board's target.
@@ -27,7 +28,9 @@ pub fn run(root: &Path) -> Result<()> {
 /// Builds for the board's target what `selection` says in Cargo's words (`-p`, `--example`, …).
 pub fn build(root: &Path, selection: &[&str]) -> Result<()> {
     let compiler = prepare()?;
-    run_command(with_target(Command::new(env!("CARGO")).arg("build"), root, compiler).args(selection))
+    run_command(
+        with_target(Command::new(env!("CARGO")).arg("build"), root, compiler).args(selection),
+    )
 }
 
 /// Runs `cargo test` for the board's target under emulation, with further arguments of Cargo's. What hangs under
@@ -44,9 +47,26 @@ pub fn cargo_test(root: &Path, args: &[&str]) -> Result<()> {
     run_command(with_target(&mut test, root, compiler).args(args))
 }
 
+/// Builds one test program for the board's target, without running it, and says where it is.
+pub fn test_program(root: &Path, selection: &[&str]) -> Result<PathBuf> {
+    let compiler = prepare()?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.arg("test");
+    with_target(&mut cargo, root, compiler)
+        .args(selection)
+        .args(["--no-run", "--message-format=json"]);
+    let messages = output(&mut cargo)?;
+    let programs = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    programs.last().with_context(|| format!("cargo built no test program for {selection:?}"))
+}
+
 /// Where the built programs and libraries lie.
 pub fn built(root: &Path) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     target.join(TARGET).join("release")
 }
 
@@ -87,7 +107,8 @@ pub fn debian_has_std() -> bool {
 
 fn has_std(rustc: &str) -> bool {
     let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
-    let Ok(answer) = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()) else {
+    let Ok(answer) = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned())
+    else {
         return false;
     };
     let entries = std::fs::read_dir(answer.trim()).into_iter().flatten().flatten();

@@ -50,10 +50,7 @@ pub fn boot(root: &Path, files: &[Put<'_>], cases: &Path, log: &Path) -> Result<
 
 /// The cases that a console reports: `CASE name: passed`, or why not.
 pub fn cases(console: &str) -> Vec<(&str, &str)> {
-    console
-        .lines()
-        .filter_map(|line| line.strip_prefix("CASE ")?.split_once(": "))
-        .collect()
+    console.lines().filter_map(|line| line.strip_prefix("CASE ")?.split_once(": ")).collect()
 }
 
 /// Debian's kernel for arm64 and busybox, unpacked in a folder of our own and kept there.
@@ -69,7 +66,8 @@ impl Kernel {
         if !folder.join("complete").exists() {
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder)?;
-            let meta = output(Command::new("apt-cache").args(["depends", "linux-image-arm64:arm64"]))?;
+            let meta =
+                output(Command::new("apt-cache").args(["depends", "linux-image-arm64:arm64"]))?;
             let image = meta
                 .lines()
                 .find_map(|line| line.trim().strip_prefix("Depends: "))
@@ -88,7 +86,9 @@ impl Kernel {
             .with_context(|| format!("no kernel in {}; delete that folder", folder.display()))?;
         let version = versions.next().context("the kernel has no modules")??.file_name();
         let version = version.to_string_lossy().into_owned();
-        run_command(Command::new("depmod").env("PATH", sbin()).arg("-b").arg(&folder).arg(&version))?;
+        run_command(
+            Command::new("depmod").env("PATH", sbin()).arg("-b").arg(&folder).arg(&version),
+        )?;
         Ok(Self { image: folder.join("boot").join(format!("vmlinuz-{version}")), folder, version })
     }
 
@@ -149,7 +149,11 @@ fn ram_disk(
     put(&root.join("tests/vm/init.sh"), &tree.join("init"), 0o755)?;
     put(cases, &tree.join("cases.sh"), 0o644)?;
     for library in LIBRARIES {
-        put(&Path::new("/lib/aarch64-linux-gnu").join(library), &tree.join("lib").join(library), 0o755)?;
+        put(
+            &Path::new("/lib/aarch64-linux-gnu").join(library),
+            &tree.join("lib").join(library),
+            0o755,
+        )?;
     }
     for (index, module) in kernel.modules()?.iter().enumerate() {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
@@ -169,7 +173,8 @@ fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
 }
 
 fn archive(tree: &Path, disk: &Path) -> Result<PathBuf> {
-    let mut find = Command::new("find").current_dir(tree).arg(".").stdout(Stdio::piped()).spawn()?;
+    let mut find =
+        Command::new("find").current_dir(tree).arg(".").stdout(Stdio::piped()).spawn()?;
     let names = find.stdout.take().context("find has no output")?;
     let mut cpio = Command::new("cpio");
     cpio.current_dir(tree).args(["--quiet", "-o", "-H", "newc", "-R", "0:0"]);

@@ -31,6 +31,8 @@ pub enum Need {
     GuestTools,
     /// Packages of Debian's arm64 can be downloaded.
     Arm64Packages,
+    /// Judges the unit that we ship.
+    Systemd,
 }
 
 impl Need {
@@ -51,6 +53,7 @@ impl Need {
             Self::QemuSystem => exists("qemu-system-aarch64"),
             Self::GuestTools => ["depmod", "modprobe", "cpio", "gzip", "xz"].into_iter().all(found),
             Self::Arm64Packages => arm64_enabled(),
+            Self::Systemd => exists("systemd-analyze"),
         }
     }
 
@@ -66,6 +69,7 @@ impl Need {
             Self::QemuSystem => &["qemu-system-arm"],
             Self::GuestTools => &["kmod", "cpio", "gzip", "xz-utils"],
             Self::Arm64Packages => &[],
+            Self::Systemd => &["systemd"],
         };
         fixed.iter().map(ToString::to_string).collect()
     }
@@ -87,7 +91,10 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     if !nix::unistd::geteuid().is_root() || !exists("apt-get") {
-        bail!("this machine lacks {missing:?}; on Debian, install it with:\n\n    {}\n", line(&missing));
+        bail!(
+            "this machine lacks {missing:?}; on Debian, install it with:\n\n    {}\n",
+            line(&missing)
+        );
     }
     eprintln!("Installing what is missing for {missing:?}:\n    {}", line(&missing));
     for mut step in steps(&missing) {
@@ -163,7 +170,8 @@ fn packages(needs: &[Need]) -> Vec<String> {
 
 /// Programs of the administrator are often not on a user's path.
 fn found(program: &str) -> bool {
-    exists(program) || ["/sbin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(program).exists())
+    exists(program)
+        || ["/sbin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(program).exists())
 }
 
 fn python_has_pip() -> bool {
@@ -181,7 +189,8 @@ fn arm64_enabled() -> bool {
 /// folder libclang finds the headers, by a link to the library elsewhere it does not.
 fn libclang() -> Option<PathBuf> {
     let complete = |folder: &PathBuf| {
-        children(folder).any(|file| file.starts_with("libclang.so") || file.starts_with("libclang-"))
+        children(folder)
+            .any(|file| file.starts_with("libclang.so") || file.starts_with("libclang-"))
             && children(&folder.join("clang"))
                 .any(|v| folder.join("clang").join(v).join("include/stddef.h").exists())
     };

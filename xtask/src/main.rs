@@ -1,2 +1,60 @@
-//! The few commands a person types.
-fn main() {}
+//! The few commands a person types: `cargo xtask demo`, `cargo xtask test`, and what they are made of.
+mod command;
+mod cross;
+mod data;
+mod demo;
+mod figures;
+mod guest;
+mod host_packages;
+mod progress;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Builds, shows, tests and measures Edgemill."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Does the main job from nothing: data, training, packing, and a daemon that reads traffic lights.
+    Demo(demo::Args),
+    /// Builds everything for 64-bit ARM boards.
+    Cross,
+    /// Runs every test, natively and as aarch64.
+    Test(test::Args),
+    /// Measures the figures that the project publishes.
+    Figures(figures::Args),
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let done = match Cli::parse().verb {
+        Verb::Demo(args) => demo::run(&root, &args),
+        Verb::Cross => cross::run(&root),
+        Verb::Test(args) => test::run(&root, &args),
+        Verb::Figures(args) => figures::run(&root, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder: the parent of this package's.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").into()
+}

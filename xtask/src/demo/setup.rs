@@ -1,0 +1,93 @@
+//! What stands before the main job: packages, build, keys, signed plugins, configuration.
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::places::Places;
+use crate::command::run;
+use crate::host_packages::{self, Need};
+
+/// The plugins of the demo's pipeline, as Cargo names their packages.
+const PLUGINS: [&str; 4] = ["preprocess-image", "infer-int8", "decide-rule", "actuate-log"];
+
+/// Installs what the machine lacks, or names the exact command.
+pub fn packages() -> Result<()> {
+    host_packages::ensure(&[Need::CCompiler, Need::Libclang, Need::Pip])
+}
+
+/// Builds the daemon, the tool and the plugins.
+pub fn build(places: &Places) -> Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(&places.root).args(["build", "--release", "--locked"]);
+    cargo.args(["-p", "edgemill-cli", "-p", "edgemill-supervisor"]);
+    for plugin in PLUGINS {
+        cargo.args(["-p", plugin]);
+    }
+    host_packages::prepare(&mut cargo);
+    run(&mut cargo)
+}
+
+/// Makes a development key set, once.
+pub fn keys(places: &Places) -> Result<()> {
+    let keys = places.demo("keys");
+    if keys.join("trust.json").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(&places.demo)?;
+    run(places.tool().args(["key", "init"]).arg(keys))
+}
+
+/// Copies the plugins and signs the list of them.
+pub fn plugins(places: &Places) -> Result<()> {
+    let folder = places.demo("plugins");
+    fs::create_dir_all(&folder)?;
+    for plugin in PLUGINS {
+        let built = places.release.join(format!("lib{}.so", plugin.replace('-', "_")));
+        replace(&built, &folder.join(format!("{plugin}.so")))?;
+    }
+    let mut sign = places.tool();
+    run(sign.args(["plugin", "sign"]).arg(&folder).arg("--keys").arg(places.demo("keys")))
+}
+
+/// A new file under the old name: a daemon that still runs keeps the one it has.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    fs::copy(from, &new).with_context(|| format!("cannot copy {}", from.display()))?;
+    fs::rename(&new, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Writes what a person would write about the machine and its users.
+pub fn board(places: &Places) -> Result<()> {
+    write(&places.demo("board.toml"), include_str!("board.toml"))?;
+    write(&places.demo("access.toml"), include_str!("access.toml"))
+}
+
+/// Where the frames come from.
+pub enum Source<'a> {
+    /// A folder of pictures.
+    Replay(&'a Path),
+    /// A V4L2 device.
+    Camera(&'a str),
+}
+
+/// Writes the pipeline, pinned to the cores that this machine has.
+pub fn pipeline(places: &Places, source: &Source<'_>) -> Result<()> {
+    let source = match source {
+        Source::Replay(folder) => {
+            include_str!("replay.toml").replace("@FRAMES@", &folder.to_string_lossy())
+        }
+        Source::Camera(device) => include_str!("camera.toml").replace("@DEVICE@", device),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let last = (cores - 1).min(1).to_string();
+    let text =
+        include_str!("pipeline.toml").replace("@SOURCE@", source.trim()).replace("@LAST@", &last);
+    fs::create_dir_all(places.demo("pipelines"))?;
+    write(&places.demo("pipelines/traffic-light.toml"), &text)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

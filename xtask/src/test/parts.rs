@@ -1,0 +1,147 @@
+//! The parts of the test run.
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::command::{exists, output, run};
+use crate::guest::{self, Put};
+use crate::host_packages::{self, Need};
+use crate::{cross, demo};
+
+type Part = (&'static str, fn(&Path) -> Result<()>);
+
+/// In the order in which they fail fastest.
+pub const ALL: [Part; 8] = [
+    ("packages", packages),
+    ("style", style),
+    ("build", build),
+    ("demo", demo),
+    ("native", native),
+    ("aarch64", aarch64),
+    ("outputs", outputs),
+    ("guest", guest),
+];
+
+/// Crates whose tests say something about the board's processor or its kernel calls.
+const ON_THE_BOARD: [&str; 9] = [
+    "edgemill-abi",
+    "edgemill-engine",
+    "edgemill-host",
+    "edgemill-kernels",
+    "edgemill-linux",
+    "edgemill-model",
+    "edgemill-pipeline",
+    "edgemill-store",
+    "edgemill-tests",
+];
+
+fn packages(_: &Path) -> Result<()> {
+    host_packages::ensure(&[
+        Need::CCompiler,
+        Need::Libclang,
+        Need::Pip,
+        Need::CrossCompiler,
+        Need::QemuUser,
+        Need::Arm64Libc,
+        Need::Arm64Packages,
+        Need::QemuSystem,
+        Need::GuestTools,
+        Need::Systemd,
+    ])
+}
+
+fn cargo(root: &Path, words: &[&str]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root).args(words);
+    host_packages::prepare(&mut cargo);
+    cargo
+}
+
+/// Form, lints, documentation; licences too, where the tool for them is.
+fn style(root: &Path) -> Result<()> {
+    run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
+    let clippy =
+        ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run(&mut cargo(root, &clippy))?;
+    let mut doc = cargo(root, &["doc", "--release", "--locked", "--workspace", "--no-deps"]);
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    if exists("cargo-deny") {
+        run(&mut cargo(root, &["deny", "check", "licenses", "bans", "sources"]))?;
+    }
+    Ok(())
+}
+
+fn build(root: &Path) -> Result<()> {
+    run(&mut cargo(root, &["build", "--release", "--locked", "--workspace"]))
+}
+
+fn demo(root: &Path) -> Result<()> {
+    demo::prove(root)
+}
+
+fn native(root: &Path) -> Result<()> {
+    run(&mut cargo(root, &["test", "--release", "--locked", "--workspace"]))
+}
+
+/// The same tests as a board would run them, and pipelines of the plugins built for it.
+fn aarch64(root: &Path) -> Result<()> {
+    cross::run(root)?;
+    let mut words = Vec::new();
+    for name in ON_THE_BOARD {
+        words.extend(["-p", name]);
+    }
+    cross::cargo_test(root, &words)
+}
+
+/// The int8 outputs of every test picture, on both processors, byte for byte.
+fn outputs(root: &Path) -> Result<()> {
+    run(&mut cargo(
+        root,
+        &["build", "--release", "--locked", "-p", "edgemill-engine", "--example", "outputs"],
+    ))?;
+    cross::build(root, &["-p", "edgemill-engine", "--example", "outputs"])?;
+    let native =
+        output(&mut outputs_by(root, Command::new(root.join("target/release/examples/outputs"))))?;
+    let mut emulator = Command::new("qemu-aarch64-static");
+    emulator.args(["-cpu", "max"]).arg(cross::built(root).join("examples/outputs"));
+    let emulated = output(&mut outputs_by(root, emulator))?;
+    let pictures = native.lines().count();
+    ensure!(pictures == 297, "{pictures} outputs, not 297");
+    let differ = native.lines().zip(emulated.lines()).filter(|(a, b)| a != b).count();
+    if differ > 0 || emulated.lines().count() != pictures {
+        bail!("{differ} of {pictures} int8 outputs differ between x86-64 and aarch64");
+    }
+    eprintln!("{pictures} int8 outputs are the same, byte for byte, on x86-64 and on aarch64");
+    Ok(())
+}
+
+fn outputs_by(root: &Path, mut command: Command) -> Command {
+    let model = root.join("target/demo/model");
+    command.arg(model).arg(root.join("target/data/traffic-light/test"));
+    command
+}
+
+/// A V4L2 camera and GPIO lines of a real kernel, in a virtual board.
+fn guest(root: &Path) -> Result<()> {
+    let capture = cross::test_program(root, &["-p", "edgemill-capture", "--test", "camera"])?;
+    guest_cases(root, "camera", Put { from: capture, to: "/bin/capture" })?;
+    let gpio = cross::test_program(root, &["-p", "actuate-gpio", "--lib"])?;
+    guest_cases(root, "gpio", Put { from: gpio, to: "/bin/actuate-gpio" })
+}
+
+fn guest_cases(root: &Path, name: &str, program: Put<'_>) -> Result<()> {
+    let log = root.join(format!("target/vm/{name}.log"));
+    let script = root.join(format!("tests/vm/{name}.sh"));
+    let console = guest::boot(root, &[program], &script, &log)?;
+    let cases = guest::cases(&console);
+    ensure!(!cases.is_empty(), "the guest ran no case; its console is in {}", log.display());
+    for (case, outcome) in cases {
+        ensure!(
+            outcome == "passed",
+            "{case}: {outcome}; the guest's console is in {}",
+            log.display()
+        );
+    }
+    Ok(())
+}
