@@ -51,11 +51,11 @@ impl<F: Frames> Player<F> {
     }
 
     /// Without a rate nothing is lost for want of a buffer: the frame waits for one.
-    fn play(&mut self, out: &mut Out) -> Result<(), Error> {
+    fn play(&mut self, out: &Out) -> Result<(), Error> {
         let Some(mut buffer) = out.acquire()? else {
             if self.pacer.is_paced() {
                 self.next += 1;
-                out.skip(1, None);
+                out.skip(1, None)?;
             }
             return Ok(());
         };
@@ -70,13 +70,12 @@ impl<F: Frames> Player<F> {
         }
     }
 
-    fn miss(&mut self, error: ReplayError, out: &mut Out) -> Result<(), Error> {
+    fn miss(&mut self, error: ReplayError, out: &Out) -> Result<(), Error> {
         self.missed += 1;
         if self.missed >= self.frames.count() {
             return Err(error.into());
         }
-        out.skip(1, Some(&error));
-        Ok(())
+        out.skip(1, Some(&error))
     }
 }
 
@@ -85,7 +84,7 @@ impl<F: Frames> Source for Player<F> {
         Ok(())
     }
 
-    fn turn(&mut self, out: &mut Out) -> Result<Flow, Error> {
+    fn turn(&mut self, out: &Out) -> Result<Flow, Error> {
         if self.end != End::Loop && self.next == self.frames.count() {
             if self.end == End::Stop {
                 return Ok(Flow::End);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use edgemill_abi::raw::FormatRange;
 use edgemill_abi::{Format, LogLevel, Reason, Status};
 use edgemill_linux::clock::monotonic_ns;
-use edgemill_pipeline::outlet::{Outlet, Stamp};
+use edgemill_pipeline::outlet::Outlet;
 use edgemill_pipeline::packet::Packet;
 use edgemill_pipeline::pool::BufferMut;
 use edgemill_pipeline::stage::{Flow, Port, Ports, Stage, StageError};
@@ -88,7 +88,7 @@ pub(crate) trait Source: Send {
     fn start(&mut self) -> Result<(), Error>;
 
     /// Emits a frame if there is one; waits only through `out`, and not long.
-    fn turn(&mut self, out: &mut Out) -> Result<Flow, Error>;
+    fn turn(&mut self, out: &Out) -> Result<Flow, Error>;
 
     /// Closes what `start` opened.
     fn stop(&mut self);
@@ -124,7 +124,7 @@ impl<S: Source> Stage for SourceStage<S> {
     ) -> Result<(), StageError> {
         let format = *outputs.first().ok_or(Error::Closed)?;
         self.source.start()?;
-        self.out = Some(Out { outlet, format, skipped: 0, log: self.log.clone() });
+        self.out = Some(Out { outlet, format, log: self.log.clone() });
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl<S: Source> Stage for SourceStage<S> {
         if reason != Reason::Turn {
             return Ok(Flow::Continue);
         }
-        match self.source.turn(self.out.as_mut().ok_or(Error::Closed)?) {
+        match self.source.turn(self.out.as_ref().ok_or(Error::Closed)?) {
             Err(error) if error.is_stop() => Ok(Flow::Continue),
             turned => Ok(turned?),
         }
@@ -151,7 +151,6 @@ const NAP_NS: u64 = 50_000_000;
 pub(crate) struct Out {
     outlet: Arc<Outlet>,
     format: Format,
-    skipped: u64,
     log: Log,
 }
 
@@ -175,21 +174,19 @@ impl Out {
 
     /// Emits a frame. One without a time of its own was captured now, and none was captured later than now, whatever
     /// a driver computes.
-    pub(crate) fn emit(&mut self, buffer: BufferMut, capture_ns: Option<u64>) -> Result<(), Error> {
+    pub(crate) fn emit(&self, buffer: BufferMut, capture_ns: Option<u64>) -> Result<(), Error> {
         let now_ns = monotonic_ns();
         let capture_ns = capture_ns.map_or(now_ns, |time_ns| time_ns.min(now_ns));
-        let stamp = Stamp { capture_ns, skipped: std::mem::take(&mut self.skipped) };
         let payload = self.format.payload();
-        self.outlet.emit_sample(0, payload, Some(buffer), stamp).map_err(Error::Pipeline)
+        self.outlet.emit_sample(0, payload, Some(buffer), capture_ns).map_err(Error::Pipeline)
     }
 
-    /// Leaves out `count` frames: a gap in the sequence, counted with the next frame, and named if there is more to
-    /// say than that.
-    pub(crate) fn skip(&mut self, count: u64, why: Option<&dyn Display>) {
-        self.skipped += count;
+    /// Leaves out `count` frames: counted, a gap in the sequence, and named if there is more to say than that.
+    pub(crate) fn skip(&self, count: u64, why: Option<&dyn Display>) -> Result<(), Error> {
         if let Some(why) = why {
             (self.log)(LogLevel::Warn, &format!("left out: {why}"));
         }
+        self.outlet.skip(0, count).map_err(Error::Pipeline)
     }
 
     /// Sleeps towards a moment, for a while at most, and says whether it has come.

@@ -62,9 +62,10 @@ fn a_damaged_picture_is_left_out_counted_and_named() {
     let params = [("path", text("tests/data/damaged")), ("rate-hz", Value::Int(0))];
     let (account, seen, log) = start("replay", &params).unwrap().to_the_end();
     assert_eq!(sequences(&seen), [0, 2], "its place in the sequence stays empty");
-    assert_eq!((source(&account).emitted, source(&account).skipped), (2, 1));
-    assert_eq!(log.len(), 1);
+    assert_eq!((source(&account).emitted, source(&account).skipped), (2, 2));
+    assert_eq!(log.len(), 2);
     assert!(log[0].contains("damaged/2-cut.jpg: cannot decode the JPEG"), "{}", log[0]);
+    assert!(log[1].contains("damaged/4-cut.jpg"), "also after the last good one: {}", log[1]);
 }
 
 #[test]

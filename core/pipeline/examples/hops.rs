@@ -10,7 +10,7 @@ use std::time::Duration;
 use edgemill_abi::raw::{DTYPE_U8, FormatRange, Tensor};
 use edgemill_abi::{Format, Reason, format, raw};
 use edgemill_linux::clock::monotonic_ns;
-use edgemill_pipeline::outlet::{Outlet, Stamp};
+use edgemill_pipeline::outlet::Outlet;
 use edgemill_pipeline::packet::Packet;
 use edgemill_pipeline::spec::Overflow;
 use edgemill_pipeline::stage::{Flow, Port, Ports, Stage, StageError};
@@ -36,7 +36,7 @@ impl Hop {
         }
         let Ok(buffer) = outlet.acquire_mut(0) else { return Ok(Flow::Continue) };
         self.left -= 1;
-        let emitted = outlet.emit_sample(0, self.payload, Some(buffer), Stamp::now());
+        let emitted = outlet.emit_sample(0, self.payload, Some(buffer), monotonic_ns());
         emitted.map_err(|status| StageError(status.to_string()))?;
         Ok(Flow::Continue)
     }

@@ -71,7 +71,7 @@ impl Camera {
         }
     }
 
-    fn capture(&mut self, out: &mut Out) -> Result<(), Error> {
+    fn capture(&mut self, out: &Out) -> Result<(), Error> {
         let Self { picture, numbers, .. } = self;
         let Some(streaming) = &mut self.streaming else { return Err(Error::Closed) };
         if !out.waiting(|| streaming.wait(SLICE))?? {
@@ -104,7 +104,7 @@ impl Source for Camera {
         Ok(())
     }
 
-    fn turn(&mut self, out: &mut Out) -> Result<Flow, Error> {
+    fn turn(&mut self, out: &Out) -> Result<Flow, Error> {
         let captured = self.capture(out);
         if matches!(captured, Err(Error::Camera(_))) {
             self.stop();
@@ -123,19 +123,17 @@ fn take(
     frame: &Frame<'_>,
     picture: &Picture,
     numbers: &mut Numbers,
-    out: &mut Out,
+    out: &Out,
 ) -> Result<(), Error> {
     let lost = numbers.follow(frame.sequence);
     if lost > 0 {
-        out.skip(lost, None);
+        out.skip(lost, None)?;
     }
     if frame.corrupted || !is_whole(frame, picture) {
-        out.skip(1, Some(&"the camera sent a damaged frame"));
-        return Ok(());
+        return out.skip(1, Some(&"the camera sent a damaged frame"));
     }
     let Some(mut buffer) = out.acquire()? else {
-        out.skip(1, None);
-        return Ok(());
+        return out.skip(1, None);
     };
     out.fill(&mut buffer, |bytes| copy_rows(frame, picture.stride() as usize, bytes));
     out.emit(buffer, frame.capture_ns)

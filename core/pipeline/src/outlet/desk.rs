@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use edgemill_abi::{Format, Status, raw};
+use edgemill_linux::clock::monotonic_ns;
 
-use super::{OutPort, Outlet, Stamp};
+use super::{OutPort, Outlet};
 use crate::format::fits;
 use crate::packet::{Origin, Packet};
 use crate::pool::{BufferMut, BufferRef};
@@ -121,7 +122,7 @@ impl Desk {
             Some(origin) => origin.ok_or(Status::BadArgument)?,
             None => match self.origin {
                 Some(origin) => origin,
-                None => self.stamp(outlet, port, Stamp::now())?,
+                None => self.stamp(outlet, port, monotonic_ns())?,
             },
         };
         self.put(outlet, port, origin, packet.kind, packet.payload, buffer)
@@ -133,12 +134,12 @@ impl Desk {
         port: u32,
         payload: raw::Payload,
         buffer: Option<BufferMut>,
-        stamp: Stamp,
+        capture_ns: u64,
     ) -> Result<(), Status> {
         let kind = self.port(port)?.out.format.kind().raw();
         let buffer = buffer.map(BufferMut::freeze);
         self.check(port, kind, &payload, buffer.as_ref())?;
-        let origin = self.stamp(outlet, port, stamp)?;
+        let origin = self.stamp(outlet, port, capture_ns)?;
         self.put(outlet, port, origin, kind, payload, buffer)
     }
 
@@ -267,17 +268,20 @@ impl Desk {
         if good { Ok(()) } else { Err(Status::BadArgument) }
     }
 
+    pub fn skip(&mut self, outlet: &Outlet, port: u32, samples: u64) -> Result<(), Status> {
+        self.port(port)?.out.sequence.fetch_add(samples, Ordering::Relaxed);
+        outlet.slot.counters.skipped.add(samples);
+        Ok(())
+    }
+
     /// The origin of what begins at this port.
-    fn stamp(&mut self, outlet: &Outlet, port: u32, stamp: Stamp) -> Result<Origin, Status> {
-        let out = &self.port(port)?.out;
-        let before = out.sequence.fetch_add(stamp.skipped + 1, Ordering::Relaxed);
-        outlet.slot.counters.skipped.add(stamp.skipped);
+    fn stamp(&mut self, outlet: &Outlet, port: u32, capture_ns: u64) -> Result<Origin, Status> {
+        let sequence = self.port(port)?.out.sequence.fetch_add(1, Ordering::Relaxed);
         let deadline_ns = match outlet.slot.deadline_ns.load(Ordering::Relaxed) {
             0 => 0,
-            after => stamp.capture_ns.saturating_add(after),
+            after => capture_ns.saturating_add(after),
         };
-        let sequence = before + stamp.skipped;
-        Ok(Origin { stream: outlet.slot.id, sequence, capture_ns: stamp.capture_ns, deadline_ns })
+        Ok(Origin { stream: outlet.slot.id, sequence, capture_ns, deadline_ns })
     }
 
     /// Sends one checked packet along every edge of a port.

@@ -45,23 +45,6 @@ pub(crate) struct OutPort {
     pub sequence: Arc<AtomicU64>,
 }
 
-/// When a source sampled the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// CLOCK_MONOTONIC, nanoseconds.
-    pub capture_ns: u64,
-    /// Samples lost since the last one that was emitted: they leave a gap in the sequence and are counted.
-    pub skipped: u64,
-}
-
-impl Stamp {
-    /// Sampled now, nothing lost.
-    #[must_use]
-    pub fn now() -> Self {
-        Self { capture_ns: monotonic_ns(), skipped: 0 }
-    }
-}
-
 /// The way out of one instance of a stage.
 #[derive(Debug)]
 pub struct Outlet {
@@ -166,8 +149,8 @@ impl Outlet {
         self.host_call(|desk| desk.acquire(&self.slot, port, 0))
     }
 
-    /// Emits what a source in Rust has sampled: `payload` must be of the port's format, and is that of the format
-    /// where the format fixes all of it.
+    /// Emits what a source in Rust has sampled, when CLOCK_MONOTONIC showed `capture_ns`: `payload` must be of the
+    /// port's format, and is that of the format where the format fixes all of it.
     ///
     /// # Errors
     /// As [`Outlet::emit`].
@@ -176,9 +159,17 @@ impl Outlet {
         port: u32,
         payload: raw::Payload,
         buffer: Option<BufferMut>,
-        stamp: Stamp,
+        capture_ns: u64,
     ) -> Result<(), Status> {
-        self.host_call(|desk| desk.emit_sample(self, port, payload, buffer, stamp))
+        self.host_call(|desk| desk.emit_sample(self, port, payload, buffer, capture_ns))
+    }
+
+    /// Counts samples that a source has lost, and leaves a gap for them in the sequence.
+    ///
+    /// # Errors
+    /// `BadArgument`: no such port, or not inside `process`. `Stopping`: the instance was abandoned.
+    pub fn skip(&self, port: u32, samples: u64) -> Result<(), Status> {
+        self.host_call(|desk| desk.skip(self, port, samples))
     }
 
     /// Whether the pipeline wants the stage to come back soon.

@@ -79,8 +79,8 @@ fn what_is_emitted_inherits_from_the_input_and_what_a_turn_emits_is_stamped() {
     for (skipped, sequence) in [(0, 0), (3, 4), (0, 5)] {
         outlet.begin(&[None], monotonic_ns());
         let buffer = outlet.acquire_mut(0).unwrap();
-        let stamp = Stamp { capture_ns: 400, skipped };
-        outlet.emit_sample(0, bytes(8).payload(), Some(buffer), stamp).unwrap();
+        outlet.skip(0, skipped).unwrap();
+        outlet.emit_sample(0, bytes(8).payload(), Some(buffer), 400).unwrap();
         outlet.finish(monotonic_ns()).unwrap();
         let stream = slot.id;
         let expected = Origin { stream, sequence, capture_ns: 400, deadline_ns: 450 };

@@ -9,7 +9,7 @@ use edgemill_abi::raw::{self, FormatRange};
 use edgemill_abi::{Format, Reason, format};
 use edgemill_linux::clock::monotonic_ns;
 use edgemill_pipeline::account::Account;
-use edgemill_pipeline::outlet::{Outlet, Stamp};
+use edgemill_pipeline::outlet::Outlet;
 use edgemill_pipeline::packet::Packet;
 use edgemill_pipeline::run::RestartPolicy;
 use edgemill_pipeline::spec::Overflow;
@@ -172,7 +172,7 @@ impl Player {
             let result = if *format == Format::Event {
                 let name = edgemill_abi::Name::fitted("red");
                 let payload = raw::Payload::from(format::Event::named(name).raw());
-                outlet.emit_sample(port, payload, None, Stamp::now())
+                outlet.emit_sample(port, payload, None, monotonic_ns())
             } else if input.is_some() {
                 outlet.acquire(port, 64).and_then(|buffer| {
                     let mut packet = *input.expect("there is one").raw();
@@ -181,7 +181,7 @@ impl Player {
                 })
             } else {
                 outlet.acquire_mut(port).and_then(|buffer| {
-                    outlet.emit_sample(port, format.payload(), Some(buffer), Stamp::now())
+                    outlet.emit_sample(port, format.payload(), Some(buffer), monotonic_ns())
                 })
             };
             if let Err(edgemill_abi::Status::NoBuffer) = result {
