@@ -82,8 +82,8 @@ impl World {
     }
 
     pub fn seal(&self, payload: &[u8], release: Release) -> SealedPackage {
-        let package = Package::pack(payload, release).unwrap().sign(&self.ring);
-        package.seal(&[self.device.public().clone()]).unwrap()
+        let package = Package::pack(payload, release).unwrap();
+        package.seal(&[self.device.public().clone()]).unwrap().sign(&self.ring)
     }
 
     pub fn package(&self, payload: &[u8]) -> Vec<u8> {

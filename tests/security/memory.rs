@@ -114,10 +114,11 @@ fn plain_bytes_are_in_locked_memory_alone_and_gone_after_drop() {
     let marker = Marker::new();
     let package = {
         let mut payload = marker.payload();
-        let package = Package::pack(&payload, release()).unwrap().sign(&world.ring);
+        let package = Package::pack(&payload, release()).unwrap();
         payload.fill(0);
         std::hint::black_box(&payload);
-        package.seal(&[world.device.public().clone()]).unwrap().to_bytes()
+        let package = package.seal(&[world.device.public().clone()]).unwrap();
+        package.sign(&world.ring).to_bytes()
     };
     assert_eq!(find(&marker).len(), 0, "the desk's side is wiped before the box's begins");
     let mut store = world.store_with(&[]);
@@ -161,10 +162,11 @@ fn nothing_is_left_where_opening_fails_at_the_last_byte() {
     let world = World::new();
     let marker = Marker::new();
     let mut payload = marker.payload();
-    let package = Package::pack(&payload, release()).unwrap().sign(&world.ring);
+    let package = Package::pack(&payload, release()).unwrap();
     payload.fill(0);
     std::hint::black_box(&payload);
-    let package = package.seal(&[world.device.public().clone()]).unwrap().to_bytes();
+    let package = package.seal(&[world.device.public().clone()]).unwrap();
+    let package = package.sign(&world.ring).to_bytes();
     let sealed = edgemill_store::device::Sealed::read(Turning(Cursor::new(package), 0)).unwrap();
     let verified = sealed.verify(&world.policy(), 0).unwrap();
     assert!(verified.open(&world.device).is_err());

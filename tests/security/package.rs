@@ -3,8 +3,10 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use edgemill_model::manifest::{Boards, Release};
-use edgemill_model::package::{CHUNK_BYTES, HEADER_BYTES, PackageError, Prefix, Section, Stanza};
-use edgemill_store::author::{PackError, Package, Plan};
+use edgemill_model::package::{
+    CHUNK_BYTES, HEADER_BYTES, PackageError, Prefix, Section, SignatureEntry, Stanza,
+};
+use edgemill_store::author::{KeyRing, PackError, Package, Plan, sign_package};
 use edgemill_store::device::{OpenError, Place, Policy, Sealed, VerifyError};
 use edgemill_store::keys::PublicDeviceKey;
 use edgemill_store::signed::SignatureFault;
@@ -16,9 +18,9 @@ const PAYLOAD: &[u8] = b"a few weights";
 /// Where the parts of a package with one signature and one stanza lie.
 struct Map {
     manifest: Range<usize>,
-    signatures: Range<usize>,
     stanzas: Range<usize>,
     seal: Range<usize>,
+    signatures: Range<usize>,
     body: Range<usize>,
 }
 
@@ -26,19 +28,19 @@ impl Map {
     fn of(package: &[u8]) -> Self {
         let prefix = Prefix::read(&mut &package[..]).unwrap();
         let manifest = HEADER_BYTES..HEADER_BYTES + prefix.manifest_bytes.len();
-        let signatures = manifest.end..manifest.end + 2 + 96;
-        let stanzas = signatures.end..signatures.end + 2 + 113;
+        let stanzas = manifest.end..manifest.end + 2 + 113;
         let seal = stanzas.end..stanzas.end + 32;
-        assert_eq!(seal.end, prefix.to_bytes().len());
-        Self { manifest, signatures, stanzas, body: seal.end..package.len(), seal }
+        let signatures = seal.end..seal.end + 2 + 96;
+        assert_eq!(signatures.end, prefix.to_bytes().len());
+        Self { manifest, stanzas, seal, body: signatures.end..package.len(), signatures }
     }
 
     fn section(&self, at: usize) -> Section {
         let parts = [
             (Section::Manifest, &self.manifest),
-            (Section::Signatures, &self.signatures),
             (Section::Stanzas, &self.stanzas),
             (Section::PrefixSeal, &self.seal),
+            (Section::Signatures, &self.signatures),
             (Section::Body, &self.body),
         ];
         let found = parts.into_iter().find(|(_, range)| range.contains(&at));
@@ -69,7 +71,6 @@ impl Map {
             ),
             Section::Signatures => match in_signatures {
                 0..2 => matches!(fault, Verify(Package(_) | Signature(SignatureFault::Unsigned))),
-                2..34 => matches!(fault, Verify(Signature(SignatureFault::UnknownKey { .. }))),
                 _ => matches!(fault, Verify(Signature(SignatureFault::Wrong { .. }))),
             },
             Section::Stanzas => match in_stanzas {
@@ -200,30 +201,50 @@ fn fail_changed_between_verification_and_decryption() {
     }
 }
 
+/// The same package under other signatures.
+fn signed_by(package: &[u8], signatures: Vec<SignatureEntry>) -> Vec<u8> {
+    let prefix = Prefix::read(&mut &package[..]).unwrap();
+    let body = &package[prefix.to_bytes().len()..];
+    [&Prefix { signatures, ..prefix.clone() }.to_bytes()[..], body].concat()
+}
+
+fn signatures(package: &[u8]) -> Vec<SignatureEntry> {
+    Prefix::read(&mut &package[..]).unwrap().signatures
+}
+
 #[test]
 fn fail_signatures() {
     let world = World::new();
     let stranger = World::new();
     let package = world.package(PAYLOAD);
-    let prefix = Prefix::read(&mut &package[..]).unwrap();
-    let body = &package[prefix.to_bytes().len()..];
-    let strange = Prefix::read(&mut &stranger.package(PAYLOAD)[..]).unwrap().signatures;
-    let mut wrong = prefix.signatures.clone();
-    wrong[0].signature = strange[0].signature;
+    let good = signatures(&package);
+    let of_another = signatures(&world.counted(9));
+    let renamed = vec![SignatureEntry {
+        key: signatures(&stranger.package(PAYLOAD))[0].key,
+        ..good[0].clone()
+    }];
+    let folder = Folder::new();
+    let strange = folder.path("strange.emp");
+    std::fs::write(&strange, signed_by(&package, vec![])).unwrap();
+    sign_package(&strange, &stranger.ring).unwrap();
+    let strange = signatures(&std::fs::read(strange).unwrap());
     let cases = [
         ("unsigned", vec![], "Unsigned"),
         ("by a stranger", strange.clone(), "UnknownKey"),
-        ("by a stranger under a known name", wrong.clone(), "Wrong"),
-        ("a good one and a wrong one", [prefix.signatures.clone(), wrong].concat(), "Wrong"),
+        ("a good one under a stranger's name", renamed.clone(), "Wrong"),
+        ("of another package", of_another.clone(), "Wrong"),
+        ("a good one and a wrong one", [good.clone(), of_another].concat(), "Wrong"),
+        ("a good one and a wrong one of a stranger", [good.clone(), renamed].concat(), "Wrong"),
     ];
     for (name, signatures, expected) in cases {
-        let changed = Prefix { signatures, ..prefix.clone() };
-        let fault = world.open(&[&changed.to_bytes(), body].concat()).unwrap_err();
+        let fault = world.open(&signed_by(&package, signatures)).unwrap_err();
         let Fault::Verify(VerifyError::Signature(fault)) = fault else {
             panic!("{name}: {fault:?}")
         };
         assert!(format!("{fault:?}").starts_with(expected), "{name}: {fault:?}");
     }
+    // A stranger's own, beside a good one, neither helps nor hurts.
+    world.open(&signed_by(&package, [good, strange].concat())).unwrap();
 }
 
 #[test]
@@ -232,12 +253,9 @@ fn fail_threshold_counts_a_key_once() {
     let world = World::planned(&plan);
     let package = world.package(PAYLOAD);
     world.open(&package).unwrap();
-    let prefix = Prefix::read(&mut &package[..]).unwrap();
-    let body = &package[prefix.to_bytes().len()..];
-    let one = prefix.signatures[0].clone();
+    let one = signatures(&package)[0].clone();
     for signatures in [vec![one.clone()], vec![one.clone(), one.clone(), one]] {
-        let changed = Prefix { signatures, ..prefix.clone() };
-        let fault = world.open(&[&changed.to_bytes(), body].concat()).unwrap_err();
+        let fault = world.open(&signed_by(&package, signatures)).unwrap_err();
         let expected = SignatureFault::Threshold { have: 1, need: 2 };
         assert!(
             matches!(&fault, Fault::Verify(VerifyError::Signature(found)) if *found == expected),
@@ -247,15 +265,43 @@ fn fail_threshold_counts_a_key_once() {
 }
 
 #[test]
-fn fail_a_signature_of_the_threshold_dropped_is_seen_by_whoever_opens() {
-    let plan = Plan { targets_keys: 3, targets_threshold: 2, ..Plan::default() };
+fn ok_signers_sign_one_after_the_other_without_the_content_key() {
+    let plan = Plan { targets_keys: 2, targets_threshold: 2, ..Plan::default() };
     let world = World::planned(&plan);
+    let path = world.folder.path("model.emp");
+    std::fs::write(&path, signed_by(&world.package(PAYLOAD), vec![])).unwrap();
+    for (signer, other, have) in
+        [("targets.key", "targets-2.key", 1), ("targets-2.key", "targets.key", 2)]
+    {
+        let keys = Folder::new();
+        for name in [signer, "trust.json"] {
+            std::fs::copy(world.key_file(name), keys.path(name)).unwrap();
+        }
+        assert!(!keys.path(other).exists());
+        let ring = KeyRing::open(&keys.path("")).unwrap();
+        assert_eq!(sign_package(&path, &ring).unwrap().len(), have);
+        // Signing twice adds nothing.
+        assert_eq!(sign_package(&path, &ring).unwrap().len(), have);
+        let package = std::fs::read(&path).unwrap();
+        assert_eq!(signatures(&package).len(), have);
+        assert_eq!(world.open(&package).is_ok(), have == 2);
+    }
+}
+
+#[test]
+fn fail_what_is_not_whole_is_not_signed() {
+    let world = World::new();
+    let path = world.folder.path("model.emp");
     let package = world.package(PAYLOAD);
-    let mut prefix = Prefix::read(&mut &package[..]).unwrap();
-    let body = package[prefix.to_bytes().len()..].to_vec();
-    prefix.signatures.pop();
-    let fault = world.open(&[prefix.to_bytes(), body].concat()).unwrap_err();
-    assert!(matches!(fault, Fault::Open(OpenError::PrefixTampered)), "{fault:?}");
+    let mut flipped = package.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for bytes in [&flipped, &package[..package.len() - 1], &[&package[..], b"x"].concat(), b"text"]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        let fault = sign_package(&path, &world.ring).unwrap_err();
+        assert!(matches!(fault, PackError::Read { .. }), "{fault:?}");
+        assert_eq!(&std::fs::read(&path).unwrap(), bytes);
+    }
 }
 
 #[test]
@@ -319,8 +365,8 @@ fn fail_another_device() {
 fn ok_every_recipient_opens_and_fail_a_stanza_of_another_package() {
     let (world, other) = (World::new(), World::new());
     let recipients = [world.device.public().clone(), other.device.public().clone()];
-    let package = Package::pack(PAYLOAD, release()).unwrap().sign(&world.ring);
-    let package = package.seal(&recipients).unwrap().to_bytes();
+    let package = Package::pack(PAYLOAD, release()).unwrap().seal(&recipients).unwrap();
+    let package = package.sign(&world.ring).to_bytes();
     for device in [&world.device, &other.device] {
         let sealed = Sealed::read(Cursor::new(&package)).unwrap();
         let view = sealed.verify(&world.policy(), 0).unwrap().open(device).unwrap();
@@ -335,14 +381,13 @@ fn ok_every_recipient_opens_and_fail_a_stanza_of_another_package() {
 
 #[test]
 fn fail_recipients() {
-    let world = World::new();
-    let signed = || Package::pack(PAYLOAD, release()).unwrap().sign(&world.ring);
-    assert!(matches!(signed().seal(&[]), Err(PackError::Recipients(0))));
+    let packed = || Package::pack(PAYLOAD, release()).unwrap();
+    assert!(matches!(packed().seal(&[]), Err(PackError::Recipients(0))));
     let folder = Folder::new();
     let path = folder.path("device.pub");
     std::fs::write(&path, format!("edgemill-public-1 device {}\n", "00".repeat(32))).unwrap();
     let low_order = PublicDeviceKey::load(&path).unwrap();
-    assert!(matches!(signed().seal(&[low_order]), Err(PackError::BadRecipient(_))));
+    assert!(matches!(packed().seal(&[low_order]), Err(PackError::BadRecipient(_))));
 }
 
 #[test]

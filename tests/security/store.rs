@@ -186,7 +186,7 @@ fn fail_installs_change_nothing() {
         faults.insert(match fault {
             StoreError::Package(PackageError::Truncated(Section::Header)) => 0,
             StoreError::Package(PackageError::NotAPackage) => 1,
-            StoreError::Package(PackageError::Truncated(Section::PrefixSeal)) => 2,
+            StoreError::Package(PackageError::Truncated(Section::Signatures)) => 2,
             StoreError::Package(PackageError::Truncated(Section::Body)) => 3,
             StoreError::Package(PackageError::Trailing) => 4,
             StoreError::Verify(VerifyError::BodyDigest) => 5,

@@ -495,6 +495,8 @@ mod tests {
         capitals["payload"]["sha256"] = json!("AA".repeat(32));
         let mut word = good();
         word["release"]["boards"] = json!("all");
+        let mut huge = good();
+        huge["release"]["contract"]["picture"]["mean"][0] = json!(1e300);
         let texts =
             ["", "{", "[]", "null", "{\"release\": {}, \"payload\": {}}", &"[".repeat(100_000)];
         let texts = texts.map(String::from).into_iter();

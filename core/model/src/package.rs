@@ -1,5 +1,5 @@
-//! The layout of a `.emp` package: header, manifest, signatures, stanzas, seal of the prefix, and the body,
-//! which is ciphertext. Reading is streaming, bounded and total; nothing here decides whether to believe what
+//! The layout of a `.emp` package: header, manifest, stanzas, seal of these, signatures, and the body, which is
+//! ciphertext. Reading is streaming, bounded and total; nothing here decides whether to believe what
 //! was read. `docs/model-package.md` describes every byte.
 use std::io::{self, Read};
 
@@ -28,12 +28,12 @@ pub enum Section {
     Header,
     /// JSON in clear.
     Manifest,
-    /// Of header and manifest.
-    Signatures,
     /// The content key, once for each recipient.
     Stanzas,
     /// Authentication of all the above under the content key.
     PrefixSeal,
+    /// Of header and manifest.
+    Signatures,
     /// The encrypted chunks.
     Body,
 }
@@ -43,9 +43,9 @@ impl std::fmt::Display for Section {
         f.write_str(match self {
             Self::Header => "header",
             Self::Manifest => "manifest",
-            Self::Signatures => "signatures",
             Self::Stanzas => "recipient stanzas",
             Self::PrefixSeal => "prefix seal",
+            Self::Signatures => "signatures",
             Self::Body => "body",
         })
     }
@@ -232,11 +232,11 @@ pub struct Prefix {
     /// What they say.
     pub manifest: Manifest,
     /// In the file's order.
-    pub signatures: Vec<SignatureEntry>,
-    /// In the file's order.
     pub stanzas: Vec<Stanza>,
     /// HMAC-SHA256 of all the above under a key derived from the content key.
     pub seal: [u8; 32],
+    /// In the file's order. They stand after the seal, for they are added by those who have no content key.
+    pub signatures: Vec<SignatureEntry>,
 }
 
 impl Prefix {
@@ -252,10 +252,10 @@ impl Prefix {
         if header.body_bytes != expected {
             return Err(PackageError::BodyLength { found: header.body_bytes, expected });
         }
-        let signatures = read_signatures(reader)?;
         let stanzas = read_stanzas(reader)?;
         let seal = read_array(reader, Section::PrefixSeal)?;
-        Ok(Self { header, manifest_bytes, manifest, signatures, stanzas, seal })
+        let signatures = read_signatures(reader)?;
+        Ok(Self { header, manifest_bytes, manifest, stanzas, seal, signatures })
     }
 
     /// What the prefix seal authenticates: every byte before it.
@@ -263,7 +263,6 @@ impl Prefix {
     pub fn sealed_bytes(&self) -> Vec<u8> {
         let mut bytes = self.header.to_bytes().to_vec();
         bytes.extend(&self.manifest_bytes);
-        write_signatures(&mut bytes, &self.signatures);
         write_stanzas(&mut bytes, &self.stanzas);
         bytes
     }
@@ -273,6 +272,7 @@ impl Prefix {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.sealed_bytes();
         bytes.extend(self.seal);
+        write_signatures(&mut bytes, &self.signatures);
         bytes
     }
 }

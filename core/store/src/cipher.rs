@@ -48,7 +48,7 @@ impl ContentKey {
         ChunkCipher::new(self.0.expose(), manifest_digest)
     }
 
-    /// HMAC-SHA256 of the prefix, so that whoever has the key sees any change to what precedes the body.
+    /// HMAC-SHA256 of header, manifest and stanzas, so that whoever has the key sees any change to them.
     pub(crate) fn seal_prefix(&self, prefix: &[u8]) -> [u8; 32] {
         authenticate(&self.0, PREFIX_LABEL, prefix)
     }

@@ -2,8 +2,8 @@
 //!
 //! [`author`] and [`device`] are two sides of one format, whose bytes are `edgemill_model::package`:
 //!
-//! - an author packs a payload, signs header and manifest by the role *targets*, and seals the content key to
-//!   the public keys of devices, whose secrets it never holds;
+//! - an author packs a payload, seals its content key to the public keys of devices, whose secrets it never
+//!   holds, and signs header and manifest by the role *targets*;
 //! - a device holds a [`device::Trust`], and what it reads is [`device::Sealed`] until it is verified. Only
 //!   [`device::Verified`] opens, and only whole: no byte is released before the last chunk and the SHA-256
 //!   of the payload agree.

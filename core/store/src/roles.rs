@@ -37,10 +37,6 @@ impl Role {
     pub fn threshold(&self) -> usize {
         self.threshold
     }
-
-    pub(crate) fn find(&self, public: &[u8; 32]) -> Option<&PublicSigningKey> {
-        self.keys.iter().find(|key| key.as_bytes() == public)
-    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 //!
 //! A document is JSON of the form `{"signed": …, "signatures": [{"key": HEX, "signature": HEX}, …]}`. What is
 //! signed is a line that names the kind, followed by the exact bytes of the value of `signed`, as they stand.
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::keys::{Fingerprint, SigningKey};
+use crate::keys::{Fingerprint, PublicSigningKey, SigningKey};
 use crate::roles::Role;
 
 /// Signatures that do not make a role's word.
@@ -23,7 +22,7 @@ pub enum SignatureFault {
     /// There is none.
     #[error("is unsigned: sign it with `edgemill model sign` or `edgemill plugin sign`")]
     Unsigned,
-    /// One by a key of the role does not verify.
+    /// One does not verify by the key that it names.
     #[error("has a wrong signature by key {key}: what was signed has been changed, copy it again")]
     Wrong {
         /// The key that it names.
@@ -55,27 +54,38 @@ pub(crate) fn package_message(prefix: &Prefix) -> Vec<u8> {
     message
 }
 
-/// Whether enough different keys of `role` signed `message`. A signature by a key that the role does not have
-/// counts for nothing; a wrong one by a key that it has is refused, even where others would do.
+/// Whether enough different keys of `role` signed `message`. Every signature must hold for the key that it
+/// names, so that no byte of them can change unseen; one by a key that the role does not have counts for nothing.
 pub(crate) fn judge(
     role: &Role,
     message: &[u8],
     signatures: &[SignatureEntry],
 ) -> Result<(), SignatureFault> {
-    let first = signatures.first().ok_or(SignatureFault::Unsigned)?;
-    let mut signers = BTreeSet::new();
-    for entry in signatures {
-        let Some(key) = role.find(&entry.key) else { continue };
-        if !key.verifies(message, &entry.signature) {
-            return Err(SignatureFault::Wrong { key: key.fingerprint() });
-        }
-        signers.insert(entry.key);
-    }
-    match (signers.len(), role.threshold()) {
-        (0, _) => Err(SignatureFault::UnknownKey { key: Fingerprint::of(&first.key) }),
+    let signers = signers(message, signatures)?;
+    let first = signers.first().ok_or(SignatureFault::Unsigned)?;
+    let known = signers.iter().filter(|key| role.keys().contains(key));
+    match (known.count(), role.threshold()) {
+        (0, _) => Err(SignatureFault::UnknownKey { key: first.fingerprint() }),
         (have, need) if have < need => Err(SignatureFault::Threshold { have, need }),
         _ => Ok(()),
     }
+}
+
+/// The different keys that signed `message`, which anyone may have made.
+pub(crate) fn signers(
+    message: &[u8],
+    signatures: &[SignatureEntry],
+) -> Result<Vec<PublicSigningKey>, SignatureFault> {
+    let mut signers = Vec::new();
+    for entry in signatures {
+        let key = PublicSigningKey::from_bytes(&entry.key)
+            .filter(|key| key.verifies(message, &entry.signature))
+            .ok_or_else(|| SignatureFault::Wrong { key: Fingerprint::of(&entry.key) })?;
+        if !signers.contains(&key) {
+            signers.push(key);
+        }
+    }
+    Ok(signers)
 }
 
 /// A signed document that cannot be read.

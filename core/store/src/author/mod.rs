@@ -1,8 +1,8 @@
-//! What an author does: keep keys, pack, sign, seal.
+//! What an author does: keep keys, pack, seal, sign.
 mod keyring;
 mod package;
 mod plugins;
 
 pub use keyring::{KeyRing, Plan, PublicPart, ShowError, show};
-pub use package::{PackError, Package, SealedPackage, SignedPackage};
+pub use package::{PackError, Package, SealedPackage, sign_package};
 pub use plugins::{PluginName, SignPluginsError, sign_plugins};

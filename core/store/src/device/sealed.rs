@@ -3,9 +3,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use edgemill_linux::memory::{LockedMemory, ReadOnlyMemory};
 use edgemill_model::manifest::{Boards, Manifest};
-use edgemill_model::package::{
-    CHUNK_BYTES, PackageError, Prefix, Section, SignatureEntry, TAG_BYTES,
-};
+use edgemill_model::package::{CHUNK_BYTES, PackageError, Prefix, Section, TAG_BYTES};
 use edgemill_model::text::shown;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -15,7 +13,7 @@ use crate::device::keys::{DeviceKey, Holder, NoKey};
 use crate::device::trust::Trust;
 use crate::keys::{Fingerprint, KeyError, PublicSigningKey};
 use crate::secret::wipe_stack;
-use crate::signed::{SignatureFault, judge, package_message};
+use crate::signed::{SignatureFault, judge, package_message, signers};
 
 /// A package that must not be believed. Whoever prints it puts the file's name before it.
 #[derive(Debug, Error)]
@@ -78,8 +76,8 @@ pub enum OpenError {
         /// This key.
         holder: String,
     },
-    /// Something before the body is not as it was sealed: signatures or stanzas.
-    #[error("has signatures or stanzas other than those sealed: it was changed, copy it again")]
+    /// The stanzas, of other recipients too, are not as they were sealed.
+    #[error("has stanzas other than those sealed: it was changed, copy it again")]
     PrefixTampered,
     /// A chunk does not authenticate.
     #[error("has chunk {index} changed, moved or sealed under another manifest: copy it again")]
@@ -167,14 +165,13 @@ impl<R: Read + Seek> Sealed<R> {
     /// # Errors
     /// [`VerifyError::Package`], `Signature` or `BodyDigest`.
     pub fn examine(&mut self) -> Result<Vec<Fingerprint>, VerifyError> {
-        let message = package_message(&self.package.prefix);
-        let signers = self.package.prefix.signatures.iter().map(|entry| claimed(entry, &message));
-        let signers: Vec<_> = signers.collect::<Result<_, _>>()?;
+        let prefix = &self.package.prefix;
+        let signers = signers(&package_message(prefix), &prefix.signatures)?;
         if signers.is_empty() {
             return Err(SignatureFault::Unsigned.into());
         }
         self.package.check_body()?;
-        Ok(signers)
+        Ok(signers.iter().map(PublicSigningKey::fingerprint).collect())
     }
 
     /// Judges it by `policy`, and by `floor`: the lowest security counter that this box still takes for the
@@ -187,13 +184,6 @@ impl<R: Read + Seek> Sealed<R> {
         self.package.check_body()?;
         Ok(Verified { package: self.package })
     }
-}
-
-fn claimed(entry: &SignatureEntry, message: &[u8]) -> Result<Fingerprint, SignatureFault> {
-    let key = Fingerprint::of(&entry.key);
-    let public = PublicSigningKey::from_bytes(&entry.key);
-    let holds = public.is_some_and(|public| public.verifies(message, &entry.signature));
-    if holds { Ok(key) } else { Err(SignatureFault::Wrong { key }) }
 }
 
 /// Everything but the body. Signatures come first: nothing else in the manifest is true before.
