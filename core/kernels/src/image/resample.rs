@@ -108,6 +108,19 @@ struct Component {
     axis: Axis,
 }
 
+impl Component {
+    fn blend_columns(&self, row: &[u16], tap: Tap) -> u16 {
+        let mut at = self.offset + tap.first * self.step;
+        // At most 255·2⁸·2¹⁶ + 2¹⁵, which is below 2³².
+        let mut sum = 1 << (WEIGHT_BITS - 1);
+        for weight in self.axis.weights(tap) {
+            sum += u32::from(row[at]) * weight;
+            at += self.step;
+        }
+        low16(sum >> WEIGHT_BITS)
+    }
+}
+
 /// Which components of a frame are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -175,9 +188,8 @@ impl Resampler {
         self.blend_rows(bytes, stride, y);
         let count = self.components.len();
         for (c, component) in self.components.iter().enumerate() {
-            let input = &self.blended[component.offset..];
             for (tap, out) in component.axis.taps.iter().zip(out[c..].iter_mut().step_by(count)) {
-                *out = blend_columns(&input[tap.first * component.step..], component, *tap);
+                *out = component.blend_columns(&self.blended, *tap);
             }
         }
     }
@@ -194,14 +206,6 @@ impl Resampler {
             *narrow = low16(sum >> (WEIGHT_BITS - 8));
         }
     }
-}
-
-fn blend_columns(input: &[u16], component: &Component, tap: Tap) -> u16 {
-    let weights = component.axis.weights(tap);
-    let half = 1 << (WEIGHT_BITS - 1);
-    // At most 255·2⁸·2¹⁶ + 2¹⁵, which is below 2³².
-    let sum = input.iter().step_by(component.step).zip(weights);
-    low16(sum.fold(half, |sum, (&v, &w)| sum + u32::from(v) * w) >> WEIGHT_BITS)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 255 with 8 fractional bits")]
