@@ -11,7 +11,7 @@ use edgemill_pipeline::{State, Stop};
 use v4l::Device;
 use v4l::control::{Control, Value as ControlValue};
 
-use common::{Playing, Seen, start};
+use common::{Playing, Seen, lock, start};
 
 const DRIVER: &str = "/sys/bus/platform/drivers/vivid";
 const DEVICE: &str = "vivid.0";
@@ -73,7 +73,8 @@ fn check_order(account: &Account, seen: &[Seen], began_ns: u64) {
 
 fn captures_60_frames(word: &str, bytes_per_pixel: usize) {
     let began_ns = monotonic_ns();
-    let (account, seen, _) = camera(&[format(word)]).unwrap().take(60);
+    let playing = camera(&[format(word)]).expect("a camera that offers this format");
+    let (account, seen, _) = playing.take(60);
     assert!(seen.len() >= 60);
     for frame in &seen {
         assert_eq!(frame.bytes.len(), 640 * 480 * bytes_per_pixel);
@@ -147,7 +148,7 @@ fn an_unplugged_camera_is_an_error_and_comes_back() {
     playing.wait_for(5);
     fs::write(format!("{DRIVER}/unbind"), DEVICE).unwrap();
     playing.wait_state(State::Restarting);
-    let before = playing.seen.lock().unwrap().len();
+    let before = lock(&playing.seen).len();
     fs::write(format!("{DRIVER}/bind"), DEVICE).unwrap();
     playing.wait_state(State::Running);
     let (account, seen, _) = playing.take(before + 5);
@@ -192,5 +193,5 @@ fn a_camera_is_stopped_between_frames() {
     let playing = camera(&[("rate-hz", Value::Int(1))]).unwrap();
     playing.wait_for(1);
     playing.runtime.stop(Stop::Drain);
-    playing.to_the_end();
+    playing.until_its_end();
 }

@@ -25,7 +25,7 @@ fn source(account: &Account) -> &StageAccount {
 #[test]
 fn a_pattern_ends_after_its_frames_and_each_carries_its_number() {
     let params = [("frames", Value::Int(50)), ("rate-hz", Value::Int(0)), ("format", text("GREY"))];
-    let (account, seen, log) = start("pattern", &params).unwrap().to_the_end();
+    let (account, seen, log) = start("pattern", &params).unwrap().until_its_end();
     assert_eq!((source(&account).emitted, source(&account).skipped), (50, 0));
     assert_eq!(sequences(&seen), (0..50).collect::<Vec<_>>());
     for frame in &seen {
@@ -37,7 +37,7 @@ fn a_pattern_ends_after_its_frames_and_each_carries_its_number() {
 #[test]
 fn a_rate_spaces_the_frames() {
     let params = [("frames", Value::Int(6)), ("rate-hz", Value::Int(100))];
-    let (_, seen, _) = start("pattern", &params).unwrap().to_the_end();
+    let (_, seen, _) = start("pattern", &params).unwrap().until_its_end();
     let times: Vec<_> = seen.iter().map(|frame| frame.origin.capture_ns).collect();
     assert!(times[5] - times[0] >= 45_000_000, "never ahead of its beat: {times:?}");
 }
@@ -45,7 +45,7 @@ fn a_rate_spaces_the_frames() {
 #[test]
 fn an_end_may_be_a_stop_a_rest_or_a_new_beginning() {
     let params = |end| [("path", text("tests/data/pictures")), ("end", text(end))];
-    let (account, seen, _) = start("replay", &params("stop")).unwrap().to_the_end();
+    let (account, seen, _) = start("replay", &params("stop")).unwrap().until_its_end();
     assert_eq!((source(&account).emitted, sequences(&seen)), (2, vec![0, 1]));
 
     let (account, _, _) = start("replay", &params("idle")).unwrap().take(2);
@@ -60,7 +60,7 @@ fn an_end_may_be_a_stop_a_rest_or_a_new_beginning() {
 #[test]
 fn a_damaged_picture_is_left_out_counted_and_named() {
     let params = [("path", text("tests/data/damaged")), ("rate-hz", Value::Int(0))];
-    let (account, seen, log) = start("replay", &params).unwrap().to_the_end();
+    let (account, seen, log) = start("replay", &params).unwrap().until_its_end();
     assert_eq!(sequences(&seen), [0, 2], "its place in the sequence stays empty");
     assert_eq!((source(&account).emitted, source(&account).skipped), (2, 2));
     assert_eq!(log.len(), 2);
@@ -74,7 +74,7 @@ fn a_recording_without_one_good_picture_is_a_fault() {
     let playing = start("replay", &params).unwrap();
     playing.wait_state(edgemill_pipeline::State::Restarting);
     playing.runtime.stop(edgemill_pipeline::Stop::Drop);
-    let (account, seen, _) = playing.to_the_end();
+    let (account, seen, _) = playing.until_its_end();
     assert!(source(&account).faults >= 1 && seen.is_empty());
 }
 
@@ -87,7 +87,7 @@ fn a_series_comes_in_full_packets_of_its_format() {
         ("samples", Value::Int(2)),
         ("pace", text("fast")),
     ];
-    let (account, seen, _) = start("series", &params).unwrap().to_the_end();
+    let (account, seen, _) = start("series", &params).unwrap().until_its_end();
     assert_eq!((source(&account).emitted, sequences(&seen)), (2, vec![0, 1]));
     let Format::Series(format) = seen[1].format else { panic!("{:?}", seen[1].format) };
     assert_eq!((format.channels(), format.samples(), format.rate_hz()), (2, 2, 100.0));
@@ -170,7 +170,7 @@ fn the_test_pictures_are_all_played() {
         return;
     }
     let params = [("path", text(folder.to_str().unwrap()))];
-    let (account, seen, log) = start("replay", &params).unwrap().to_the_end();
+    let (account, seen, log) = start("replay", &params).unwrap().until_its_end();
     assert_eq!((source(&account).emitted, seen.len()), (297, 297));
     assert!(log.is_empty() && seen.iter().all(|frame| frame.bytes.len() == 640 * 480 * 2));
 }

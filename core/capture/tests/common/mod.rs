@@ -1,6 +1,6 @@
 //! A pipeline of one source and a stage that keeps what it is given.
 #![allow(dead_code, reason = "each test file uses its own part")]
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use edgemill_abi::raw::{self, FormatRange};
@@ -52,11 +52,11 @@ pub fn start(kind: &str, params: &[(&str, Value)]) -> Result<Playing, RunError> 
 
 impl Playing {
     /// Waits for the source to end by itself.
-    pub fn to_the_end(self) -> (Account, Vec<Seen>, Vec<String>) {
+    pub fn until_its_end(self) -> (Account, Vec<Seen>, Vec<String>) {
         let account = self.runtime.wait(Some(Duration::from_secs(60))).expect("it ends");
         account.check().expect("the account adds up");
-        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
-        let log = std::mem::take(&mut *self.log.lock().unwrap());
+        let seen = std::mem::take(&mut *lock(&self.seen));
+        let log = std::mem::take(&mut *lock(&self.log));
         (account, seen, log)
     }
 
@@ -64,12 +64,12 @@ impl Playing {
     pub fn take(self, count: usize) -> (Account, Vec<Seen>, Vec<String>) {
         self.wait_for(count);
         self.runtime.stop(Stop::Drain);
-        self.to_the_end()
+        self.until_its_end()
     }
 
     /// Waits until so many packets have come.
     pub fn wait_for(&self, count: usize) {
-        self.wait_until("enough packets", || self.seen.lock().unwrap().len() >= count);
+        self.wait_until("enough packets", || lock(&self.seen).len() >= count);
     }
 
     /// Waits for the source to be in a state.
@@ -88,6 +88,11 @@ impl Playing {
     }
 }
 
+/// What a test keeps; it is held only to look at it.
+pub fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().expect("nobody panics while it is held")
+}
+
 struct Studio {
     kind: String,
     params: Params,
@@ -101,7 +106,7 @@ impl Factory for Studio {
             return Ok(Box::new(Keep::new(Arc::clone(&self.seen))));
         }
         let lines = Arc::clone(&self.log);
-        let log = Arc::new(move |_, line: &str| lines.lock().unwrap().push(line.to_owned()));
+        let log = Arc::new(move |_, line: &str| lock(&lines).push(line.to_owned()));
         let base = env!("CARGO_MANIFEST_DIR").into();
         Ok(create(&self.kind, &self.params, Context { base, log })?)
     }
@@ -157,9 +162,10 @@ impl Stage for Keep {
         if let Some(packet) = inputs.first().copied().flatten() {
             let format = self.format.expect("activated");
             let bytes = packet.buffer().expect("a buffer").bytes();
-            let bytes = bytes[..usize::try_from(format.buffer_bytes()).unwrap()].to_vec();
+            let bytes =
+                bytes[..usize::try_from(format.buffer_bytes()).expect("it is in memory")].to_vec();
             let origin = packet.origin();
-            self.seen.lock().unwrap().push(Seen { origin, format, bytes });
+            lock(&self.seen).push(Seen { origin, format, bytes });
         }
         Ok(Flow::Continue)
     }
