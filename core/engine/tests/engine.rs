@@ -197,6 +197,33 @@ fn float_nodes_are_refused_by_name() {
     );
 }
 
+/// Damaged bytes that are still a graph are planned and run, or refused; nothing panics.
+#[test]
+fn a_damaged_graph_is_run_or_refused() {
+    let limits = Limits { elements: 1 << 16, macs: 1 << 20, ..Limits::default() };
+    let mut ran = 0;
+    for seed in 0..3000 {
+        let mut bytes = random_network(seed % 50).to_bytes();
+        let mut random = network::Random(seed);
+        for _ in 0..2 {
+            let at = random.below(u32::try_from(bytes.len()).unwrap());
+            bytes[at as usize] = random.i8().cast_unsigned();
+        }
+        let Ok(graph) = Graph::from_bytes(&bytes, limits) else { continue };
+        let Ok(plan) = Plan::new(&graph, kernels::best()) else { continue };
+        if plan.memory_bytes() > 16 << 20 {
+            continue;
+        }
+        let memory = vec![0; plan.memory_bytes()];
+        let mut engine = Engine::new(plan, &graph, memory).unwrap();
+        let x = vec![7; graph.value(graph.inputs().next().unwrap()).spec().bytes()];
+        let mut y = vec![0; graph.value(graph.outputs()[0]).spec().bytes()];
+        engine.run(&[&x], &mut [&mut y]).unwrap();
+        ran += 1;
+    }
+    assert!(ran > 300, "only {ran} of 3000 were run");
+}
+
 #[test]
 fn real_numbers_go_in_and_come_out() {
     let mut b = Builder::new(9);

@@ -139,6 +139,7 @@ fn nodes_that_cannot_be_are_refused() {
     let Parts { mut g, x, real, w, bias } = parts();
     let valid = conv(Window::valid(3, 1), 1);
     let huge = Window { kernel: [5; 2], ..Window::valid(5, 1) };
+    let bordered = Window { rows: [65_536; 2], columns: [65_536; 2], ..Window::valid(3, 65_536) };
     let outside = Window { rows: [2, 0], ..Window::valid(2, 2) };
     let nan = Clamp { low: f32::NAN, high: 1.0 };
     let cases: Vec<(&str, Op, Vec<ValueId>, Element)> = vec![
@@ -149,6 +150,7 @@ fn nodes_that_cannot_be_are_refused() {
         ("bias of another length", valid.clone(), vec![x, w, bias], B),
         ("weights as bias", valid.clone(), vec![x, w, w], B),
         ("kernel that is not the weights'", conv(Window::valid(2, 1), 1), vec![x, w], B),
+        ("border beyond all memory", conv(bordered, 1), vec![x, w], B),
         ("no groups", conv(Window::valid(3, 1), 0), vec![x, w], B),
         ("groups that do not divide", conv(Window::valid(3, 1), 3), vec![x, w], B),
         ("no stride", conv(Window { stride: [0; 2], ..Window::valid(3, 1) }, 1), vec![x, w], B),

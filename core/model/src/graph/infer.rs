@@ -148,8 +148,10 @@ impl Graph<'_> {
             return Err(format!("weights {weights:?} for {c} channels in {groups} groups"));
         }
         self.check_bias_shape(inputs, k)?;
-        let [h, w] = places([h, w], window, dilation)?;
-        Ok(vec![n, h, w, k])
+        let [rows, columns] = places([h, w], window, dilation)?;
+        // Whoever lays the border around the picture needs memory for both.
+        super::checked_elements(&[n, h + sum(window.rows), w + sum(window.columns), c])?;
+        Ok(vec![n, rows, columns, k])
     }
 
     fn dense(&self, inputs: &[ValueId]) -> Result<Shape, String> {
@@ -235,6 +237,10 @@ fn places(sizes: [u32; 2], window: &Window, dilation: [u32; 2]) -> Result<[u32; 
         (Some(h), Some(w)) => Ok([h, w]),
         _ => Err(format!("{window:?}, dilation {dilation:?}, is larger than {sizes:?}")),
     }
+}
+
+fn sum([before, after]: [u32; 2]) -> u32 {
+    before + after
 }
 
 fn reshape(x: &TensorSpec, shape: &[u32]) -> Result<Shape, String> {
