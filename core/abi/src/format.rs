@@ -2,8 +2,9 @@
 //!
 //! Each type here can only be had from a check, so whoever holds one may compute with its numbers.
 use crate::codes::{DType, Kind};
+pub use crate::event::Event;
 use crate::limits::{MAX_BUFFER_BYTES, MAX_DETECTIONS, MAX_SIDE};
-use crate::name::{Name, NameError};
+use crate::name::NameError;
 use crate::raw;
 
 /// What is wrong with a payload.
@@ -68,7 +69,12 @@ pub enum FormatError {
     Name(#[from] NameError),
 }
 
-fn within(field: &'static str, value: u32, least: u32, most: u32) -> Result<u32, FormatError> {
+pub(crate) fn within(
+    field: &'static str,
+    value: u32,
+    least: u32,
+    most: u32,
+) -> Result<u32, FormatError> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
@@ -339,67 +345,6 @@ impl Series {
     #[must_use]
     pub const fn raw(&self) -> raw::Series {
         self.raw
-    }
-}
-
-/// A decision with its name and values checked. Values may be any number, also not finite.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Event {
-    name: Name,
-    values: [(Name, f64); raw::MAX_VALUES],
-    count: usize,
-}
-
-impl Event {
-    /// A decision without values.
-    #[must_use]
-    pub fn named(name: Name) -> Self {
-        Self { name, values: [(name, 0.0); raw::MAX_VALUES], count: 0 }
-    }
-
-    /// With one more value; `None` when there are [`raw::MAX_VALUES`] already.
-    #[must_use]
-    pub fn with(mut self, name: Name, value: f64) -> Option<Self> {
-        *self.values.get_mut(self.count)? = (name, value);
-        self.count += 1;
-        Some(self)
-    }
-
-    /// Checks an event of a packet.
-    ///
-    /// # Errors
-    /// A name that is none, or more values than an event can hold.
-    pub fn new(raw: &raw::Event) -> Result<Self, FormatError> {
-        let count = within("value_count", raw.value_count, 0, 4)? as usize;
-        let mut event = Self::named(Name::from_raw(&raw.name)?);
-        for (to, from) in event.values.iter_mut().zip(&raw.values[..count]) {
-            *to = (Name::from_raw(&from.name)?, from.value);
-        }
-        event.count = count;
-        Ok(event)
-    }
-
-    /// What was decided.
-    #[must_use]
-    pub const fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Numbers with names, in the order they were given.
-    #[must_use]
-    pub fn values(&self) -> &[(Name, f64)] {
-        &self.values[..self.count]
-    }
-
-    /// As it crosses the boundary.
-    #[must_use]
-    pub fn raw(&self) -> raw::Event {
-        let mut event = raw::Event { name: self.name.raw(), ..raw::Event::default() };
-        for (to, (name, value)) in event.values.iter_mut().zip(self.values()) {
-            *to = raw::Value { name: name.raw(), value: *value };
-            event.value_count += 1;
-        }
-        event
     }
 }
 

@@ -5,6 +5,8 @@
 //! [`Status`], …), a payload becomes a [`Format`] that cannot be invalid, and a packet becomes a [`PacketView`] whose
 //! bytes are known to lie inside its buffer. Holding one of these types is the proof that the check was made.
 mod codes;
+mod element;
+mod event;
 pub mod format;
 mod limits;
 mod name;
@@ -13,7 +15,8 @@ pub mod raw;
 mod view;
 
 pub use codes::{Colour, DType, Fit, Kind, Layout, LogLevel, ParamKind, Reason, Status};
+pub use element::Element;
 pub use format::{Format, FormatError};
 pub use limits::{MAX_BUFFER_BYTES, MAX_DETECTIONS, MAX_SIDE};
 pub use name::{Name, NameError};
-pub use view::{DetectionsView, Element, ImageView, PacketView, SeriesView, TensorView, ViewError};
+pub use view::{DetectionsView, ImageView, PacketView, SeriesView, TensorView, ViewError};

@@ -15,6 +15,9 @@ use crate::host::{Host, answer};
 use crate::payload::{NO_BUFFER, Outlet, Payload};
 use crate::{Error, Result};
 
+/// What the host's refusal of a packet means.
+const NOT_EMITTED: &str = "emit: not of the port's format, or more packets than its `burst`";
+
 /// One call of process. `'m` lasts until the end of deactivate, `'c` for this call.
 pub struct Call<'c, 'm> {
     host: Host<'m>,
@@ -140,7 +143,7 @@ impl<'c, 'm> Call<'c, 'm> {
         let table = self.host.table();
         // SAFETY: a `Call` exists only inside process, on the stage's thread, where `acquire` may be called.
         let status = unsafe { (table.acquire)(table.raw, number(port), bytes, &raw mut buffer) };
-        answer(status, "acquire")?;
+        answer(status, "acquire: no such port, or more buffers than its `burst`")?;
         Buffer::new(self.host, buffer, outlet)
     }
 
@@ -154,7 +157,7 @@ impl<'c, 'm> Call<'c, 'm> {
             let table = self.host.table();
             // SAFETY: as in `acquire`; the buffer is an input's, which the host lets us see now.
             let status = unsafe { (table.retain)(table.raw, &raw const packet.buffer) };
-            answer(status, "retain")?;
+            answer(status, "retain: the port holds as many packets as its `held` allows")?;
         }
         Ok(Some(Retained { host: self.host, packet: *packet }))
     }
@@ -170,7 +173,7 @@ impl<'c, 'm> Call<'c, 'm> {
             // SAFETY: as in `acquire`; the reference to the packet's buffer is ours and the host takes it over.
             unsafe { (table.emit)(table.raw, number(port), &raw const *packet) }
         })?;
-        answer(status, "emit")
+        answer(status, NOT_EMITTED)
     }
 
     /// As [`Call::emit`], with stream, sequence and times of `origin`.
@@ -195,7 +198,7 @@ impl<'c, 'm> Call<'c, 'm> {
                 )
             }
         })?;
-        answer(status, "emit_from")
+        answer(status, NOT_EMITTED)
     }
 
     /// Sends a retained packet on as it came, with its own stream, sequence and times.
@@ -215,7 +218,7 @@ impl<'c, 'm> Call<'c, 'm> {
         let status = unsafe {
             (table.emit_from)(table.raw, number(port), &raw const packet, &raw const packet)
         };
-        answer(status, "forward")
+        answer(status, NOT_EMITTED)
     }
 
     /// Calls `run(i)` for i in 0..`count` on the stage's helper threads and this one, and comes back when all are
@@ -233,7 +236,7 @@ impl<'c, 'm> Call<'c, 'm> {
         if job.panicked.load(Ordering::Relaxed) {
             return Err(Error::new(Status::Fault, "a parallel call panicked"));
         }
-        answer(status, "parallel")
+        answer(status, "parallel: not now")
     }
 
     fn outlet(&self, port: usize) -> Result<&'m Outlet> {

@@ -64,7 +64,7 @@ impl<P: Actuator> Role<P> for Acts {
     }
 }
 
-/// The descriptor of a plugin; its params must be as many as a pipeline's file could hold.
+/// The descriptor of a plugin.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "the boundary's structs are small, params few")]
 pub const fn descriptor<P: Plugin, R: Role<P>>(
@@ -124,7 +124,7 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-/// The instance, its host and its inner part; an error for NULL.
+/// The instance's host and inner part; `None` for NULL.
 ///
 /// # Safety
 /// `instance` is NULL or came from `create::<P, _>` and was not destroyed; no other callback of it runs now.
@@ -140,7 +140,6 @@ unsafe fn open<'a, P: Plugin>(instance: *mut c_void) -> Option<(Host<'static>, &
 fn run(host: Host<'_>, call: &str, body: impl FnOnce() -> Result<Status>) -> Outcome {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(status)) => Outcome { status, panicked: false },
-        Ok(Err(error)) if error.is_no_fault() => Outcome { status: Status::Ok, panicked: false },
         Ok(Err(error)) => {
             host.log(LogLevel::Error, format_args!("{call}: {error}"));
             Outcome { status: error.status(), panicked: false }
@@ -286,8 +285,10 @@ unsafe extern "C" fn process<P: Plugin>(
         // what `'static` stands for here, as in activate.
         let outlets = unsafe { &*ptr::from_ref(active.outlets.as_slice()) };
         let call = Call::new(host, reason, inputs, outlets);
-        inner.plugin.process(&mut active.state, &call)?;
-        Ok(if call.has_ended() { Status::End } else { Status::Ok })
+        match inner.plugin.process(&mut active.state, &call) {
+            Err(error) if !error.is_no_fault() => Err(error),
+            _ => Ok(if call.has_ended() { Status::End } else { Status::Ok }),
+        }
     };
     // SAFETY: `instance` comes from our create, and the host keeps callbacks of one instance apart.
     unsafe { run_on(instance, "process", body) }

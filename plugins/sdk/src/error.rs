@@ -31,11 +31,6 @@ impl Error {
         Self::new(Status::Io, text)
     }
 
-    /// A host call's refusal.
-    pub(crate) fn of_host(status: Status, call: &'static str) -> Self {
-        Self::new(status, call)
-    }
-
     /// What the callback answers to the host.
     #[must_use]
     pub const fn status(&self) -> Status {

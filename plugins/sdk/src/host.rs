@@ -130,10 +130,10 @@ impl<'m> Host<'m> {
     }
 }
 
-/// OK, or the refusal of a host call.
-pub(crate) fn answer(raw: raw::Status, call: &'static str) -> crate::Result<()> {
+/// OK, or the refusal of a host call in words.
+pub(crate) fn answer(raw: raw::Status, refusal: &'static str) -> crate::Result<()> {
     match Status::from_answer(raw) {
-        status if status.is_error() => Err(crate::Error::of_host(status, call)),
+        status if status.is_error() => Err(crate::Error::new(status, refusal)),
         _ => Ok(()),
     }
 }

@@ -266,13 +266,13 @@ impl Drop for Bench {
 /// Values for create, with all they point to.
 struct RawValues {
     raw: Vec<raw::ParamValue>,
-    _texts: Vec<CString>,
+    texts: Vec<CString>,
 }
 
 impl RawValues {
     /// The given ones and the defaults of the others; nothing is checked, that is what is tested.
     fn new(descriptor: &raw::Descriptor, given: &[(&str, Value<'_>)]) -> Self {
-        let mut values = Self { raw: Vec::new(), _texts: Vec::new() };
+        let mut values = Self { raw: Vec::new(), texts: Vec::new() };
         for (name, value) in given {
             values.push(name, *value);
         }
@@ -311,8 +311,8 @@ impl RawValues {
     }
 
     fn keep(&mut self, text: &str) -> *const std::ffi::c_char {
-        self._texts.push(CString::new(text).expect("no NUL"));
-        self._texts[self._texts.len() - 1].as_ptr()
+        self.texts.push(CString::new(text).expect("no NUL"));
+        self.texts[self.texts.len() - 1].as_ptr()
     }
 }
 
