@@ -24,7 +24,9 @@ pub const ALL: [Part; 8] = [
 ];
 
 /// Crates whose tests say something about the board's processor or its kernel calls.
-const ON_THE_BOARD: [&str; 9] = [
+const ON_THE_BOARD: [&str; 13] = [
+    "actuate-log",
+    "decide-rule",
     "edgemill-abi",
     "edgemill-engine",
     "edgemill-host",
@@ -32,8 +34,10 @@ const ON_THE_BOARD: [&str; 9] = [
     "edgemill-linux",
     "edgemill-model",
     "edgemill-pipeline",
+    "edgemill-sdk",
     "edgemill-store",
     "edgemill-tests",
+    "probe",
 ];
 
 fn packages(_: &Path) -> Result<()> {
