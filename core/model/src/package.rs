@@ -55,29 +55,31 @@ impl std::fmt::Display for Section {
 #[derive(Debug, Error)]
 pub enum PackageError {
     /// The magic is another.
-    #[error("not an Edgemill package (its first bytes are another format's): give a .emp file")]
+    #[error(
+        "this is not an Edgemill package (its first bytes are another format's): give a .emp file"
+    )]
     NotAPackage,
     /// It ends early.
-    #[error("truncated in its {0}: copy the package again")]
+    #[error("package is truncated in its {0}: copy it again")]
     Truncated(Section),
     /// Bytes follow the last chunk.
-    #[error("has bytes after its last chunk: copy the package again")]
+    #[error("package has bytes after its last chunk: copy it again")]
     Trailing,
     /// A later format.
-    #[error("is of package format {found}, this program reads {VERSION}: update Edgemill")]
+    #[error("package is of format {found}, this program reads {VERSION}: update Edgemill")]
     UnsupportedVersion {
         /// What the header says.
         found: u16,
     },
     /// A later set of algorithms.
-    #[error("uses algorithm suite {found}, this program knows {SUITE}: update Edgemill")]
+    #[error("package uses algorithm suite {found}, this program knows {SUITE}: update Edgemill")]
     UnsupportedSuite {
         /// What the header says.
         found: u16,
     },
     /// A field of the header outside its rule.
     #[error(
-        "header field `{field}` is {found}, must be {rule}: the package is damaged, copy it again"
+        "package is damaged, its header field `{field}` is {found} and must be {rule}: copy it again"
     )]
     Header {
         /// Its name.
@@ -88,7 +90,7 @@ pub enum PackageError {
         rule: String,
     },
     /// A count outside its limit.
-    #[error("has {found} {section}, at most {limit} are allowed: pack it again")]
+    #[error("package has {found} {section}, at most {limit} are allowed: pack it again")]
     TooMany {
         /// What is counted.
         section: Section,
@@ -98,9 +100,7 @@ pub enum PackageError {
         limit: u16,
     },
     /// A stanza of a kind this format does not have.
-    #[error(
-        "recipient stanza {index} is of unknown kind {found}: the package is damaged, copy it again"
-    )]
+    #[error("package is damaged, its stanza {index} is of unknown kind {found}: copy it again")]
     UnknownStanza {
         /// Its place, from 0.
         index: u16,
@@ -111,7 +111,9 @@ pub enum PackageError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The header's length of the body is not what the manifest's payload gives.
-    #[error("body is {found} bytes by the header, {expected} by the manifest: pack it again")]
+    #[error(
+        "package is damaged, its body is {found} bytes by the header, {expected} by the manifest: copy it again"
+    )]
     BodyLength {
         /// By the header.
         found: u64,
@@ -119,7 +121,7 @@ pub enum PackageError {
         expected: u64,
     },
     /// The system would not read.
-    #[error("cannot be read: {0}")]
+    #[error("package cannot be read: {0}")]
     Io(#[source] io::Error),
 }
 

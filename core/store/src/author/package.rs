@@ -35,7 +35,7 @@ pub enum PackError {
     #[error("device key {0} is not one that a device can have: give the device.pub of the box")]
     BadRecipient(Fingerprint),
     /// A package to be signed cannot be read, is not whole, or has a wrong signature already.
-    #[error("{path:?} {fault}")]
+    #[error("{path:?}: {fault}")]
     Read {
         /// The file.
         path: PathBuf,

@@ -15,7 +15,7 @@ use crate::keys::{Fingerprint, KeyError, PublicSigningKey};
 use crate::secret::wipe_stack;
 use crate::signed::{SignatureFault, judge, package_message, signers};
 
-/// A package that must not be believed. Whoever prints it puts the file's name before it.
+/// A package that must not be believed. Whoever knows the file names it.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// It is not whole, or no package.
@@ -31,7 +31,7 @@ pub enum VerifyError {
         ended: u64,
     },
     /// It is made for others.
-    #[error("is for boards {boards}, this is `{}`: install the package made for this board", shown(.board))]
+    #[error("package is for boards {boards}, this is `{}`: install the package made for this board", shown(.board))]
     OtherBoard {
         /// Those of the manifest.
         boards: Boards,
@@ -40,7 +40,7 @@ pub enum VerifyError {
     },
     /// It has been superseded.
     #[error(
-        "has security counter {counter}, below this box's floor {floor}: install a newer package"
+        "package has security counter {counter}, below this box's floor {floor}: install a newer package"
     )]
     BelowFloor {
         /// Of the manifest.
@@ -49,13 +49,15 @@ pub enum VerifyError {
         floor: u64,
     },
     /// Its time is over.
-    #[error("expired at {ended} (Unix time): install a newer package, or set the clock")]
+    #[error("package expired at {ended} (Unix time): install a newer one, or set the clock")]
     Expired {
         /// When.
         ended: u64,
     },
     /// Its body is not the one that was signed.
-    #[error("has a body other than the one signed: it was changed or damaged, copy it again")]
+    #[error(
+        "package has a body other than the one signed: it was changed or damaged, copy it again"
+    )]
     BodyDigest,
 }
 
@@ -63,30 +65,32 @@ pub enum VerifyError {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// It is not sealed to this key.
-    #[error("is not sealed to {holder}: pack it for that recipient too")]
+    #[error("package is not sealed to {holder}: pack it for that recipient too")]
     NoStanza {
         /// This key.
         holder: String,
     },
     /// The stanza addressed to this key does not open with it.
     #[error(
-        "has a stanza that {holder} does not open: it was changed, or the key file is another's"
+        "package has a stanza that {holder} does not open: it was changed, or the key file is another's"
     )]
     WrongKey {
         /// This key.
         holder: String,
     },
     /// The stanzas, of other recipients too, are not as they were sealed.
-    #[error("has stanzas other than those sealed: it was changed, copy it again")]
+    #[error("package has stanzas other than those sealed: it was changed, copy it again")]
     PrefixTampered,
     /// A chunk does not authenticate.
-    #[error("has chunk {index} changed, moved or sealed under another manifest: copy it again")]
+    #[error(
+        "package has chunk {index} changed, moved or sealed under another manifest: copy it again"
+    )]
     ChunkTampered {
         /// Its number, from 0.
         index: u32,
     },
     /// It decrypts to other bytes than the manifest names.
-    #[error("decrypts to other bytes than its manifest names: have it packed again")]
+    #[error("package decrypts to other bytes than its manifest names: have it packed again")]
     PayloadDigest,
     /// It changed while it was read, or the system would not read.
     #[error(transparent)]

@@ -94,13 +94,13 @@ pub enum StoreError {
         fault: String,
     },
     /// What is to be installed is not whole.
-    #[error("package {0}")]
+    #[error(transparent)]
     Package(#[from] PackageError),
     /// The package must not be believed here.
     #[error(transparent)]
     Verify(VerifyError),
     /// The package does not open.
-    #[error("package {0}")]
+    #[error(transparent)]
     Open(#[from] OpenError),
     /// No random bytes or memory.
     #[error(transparent)]
