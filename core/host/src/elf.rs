@@ -33,6 +33,16 @@ pub enum ElfFault {
         /// Its kind.
         found: String,
     },
+    /// Its parts reach beyond its end: a copy that was cut off.
+    #[error(
+        "an ELF file, but cut off: its parts reach to byte {wanted} and it has {found}; copy it again"
+    )]
+    CutOff {
+        /// Bytes that it should have at least.
+        wanted: u64,
+        /// Bytes that it has.
+        found: u64,
+    },
 }
 
 /// Accepts the header of a shared object for the machine we run on.
@@ -57,8 +67,28 @@ pub(crate) fn check(file: &[u8]) -> Result<(), ElfFault> {
         });
     }
     match half(16) {
-        TYPE_SHARED => Ok(()),
+        TYPE_SHARED => check_whole(file),
         kind => Err(ElfFault::NotShared { found: kind_name(kind) }),
+    }
+}
+
+/// The loader maps each part without asking whether the file has it, and then dies by SIGBUS.
+fn check_whole(file: &[u8]) -> Result<(), ElfFault> {
+    let found = file.len() as u64;
+    let number = |at: u64, bytes: usize| {
+        let at = usize::try_from(at).ok()?;
+        let field = file.get(at..at.checked_add(bytes)?)?;
+        Some(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    };
+    let (table, size, count) =
+        (number(32, 8).unwrap_or(0), number(54, 2).unwrap_or(0), number(56, 2).unwrap_or(0));
+    let wanted = (0..count).try_fold(0, |wanted: u64, index| {
+        let entry = table.checked_add(index * size)?;
+        Some(wanted.max(number(entry + 8, 8)?.checked_add(number(entry + 32, 8)?)?))
+    });
+    match wanted {
+        Some(wanted) if wanted <= found => Ok(()),
+        wanted => Err(ElfFault::CutOff { wanted: wanted.unwrap_or(u64::MAX), found }),
     }
 }
 
@@ -95,6 +125,28 @@ mod tests {
         bytes[16..18].copy_from_slice(&kind.to_le_bytes());
         bytes[18..20].copy_from_slice(&machine.to_le_bytes());
         bytes
+    }
+
+    /// A header with one part of this place and length.
+    fn with_part(offset: u64, length: u64) -> Vec<u8> {
+        let mut bytes = header(2, 1, 3, OURS).to_vec();
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        bytes[56..58].copy_from_slice(&1_u16.to_le_bytes());
+        bytes.resize(64 + 56, 0);
+        bytes[72..80].copy_from_slice(&offset.to_le_bytes());
+        bytes[96..104].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn refuses_a_file_whose_parts_reach_beyond_its_end() {
+        assert_eq!(check(&with_part(0, 120)), Ok(()));
+        for (offset, length) in [(0, 121), (120, 1), (u64::MAX, 1), (1, u64::MAX)] {
+            let fault = check(&with_part(offset, length)).expect_err("cut off");
+            assert!(matches!(fault, ElfFault::CutOff { found: 120, .. }), "{fault}");
+        }
+        assert!(check(&with_part(0, 120)[..100]).is_err(), "the table itself is cut off");
     }
 
     const OURS: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
