@@ -30,6 +30,9 @@ enum Layer {
 
 const KERNEL: u32 = 3;
 const POOL: u32 = 2;
+/// Pictures that go through the convolutions together: few, so that what lies between two layers stays in the cache, and
+/// below the size from which candle shares an addition with a thread that it then waits for in a loop.
+const AT_A_TIME: usize = 2;
 
 /// Layers in order, and two parameters for each.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,20 +77,18 @@ impl Network {
     /// # Errors
     /// Shapes that do not belong together.
     pub fn forward(&self, parameters: &[Tensor], pictures: &Tensor) -> Result<Tensor> {
-        let mut x = pictures.clone();
-        for (layer, pair) in self.layers.iter().zip(parameters.as_chunks::<2>().0) {
-            let [weights, bias] = pair;
-            x = match layer {
-                Layer::Convolution => {
-                    let window = Window::valid(KERNEL, 1);
-                    let x = conv2d(&x, weights, bias, &window, [1, 1], Clamp::RELU)?;
-                    max_pool2d(&x, &Window::valid(POOL, POOL))?
-                }
-                Layer::Hidden => dense(&x.flatten_from(1)?, weights, bias, Clamp::RELU)?,
-                Layer::Classes => dense(&x, weights, bias, Clamp::NONE)?,
-            };
-        }
-        Ok(x)
+        let parameters = parameters.as_chunks::<2>().0;
+        let convolutions = self.layers.iter().filter(|&&layer| layer == Layer::Convolution).count();
+        let (first, rest) = parameters.split_at(convolutions);
+        let stretches = pictures.chunk(pictures.dim(0)?.div_ceil(AT_A_TIME), 0)?;
+        let features =
+            |pictures: &Tensor| first.iter().try_fold(pictures.clone(), convolve)?.flatten_from(1);
+        let features = stretches.iter().map(features).collect::<Result<Vec<_>>>()?;
+        let [hidden, classes] = rest else {
+            candle_core::bail!("a network ends in two dense layers")
+        };
+        let hidden = dense(&Tensor::cat(&features, 0)?, &hidden[0], &hidden[1], Clamp::RELU)?;
+        dense(&hidden, &classes[0], &classes[1], Clamp::NONE)
     }
 
     /// The network as a float graph for one picture, ending in a softmax.
@@ -132,6 +133,11 @@ impl Network {
         graph.output(answer)?;
         Ok(graph)
     }
+}
+
+fn convolve(x: Tensor, [weights, bias]: &[Tensor; 2]) -> Result<Tensor> {
+    let x = conv2d(&x, weights, bias, &Window::valid(KERNEL, 1), [1, 1], Clamp::RELU)?;
+    max_pool2d(&x, &Window::valid(POOL, POOL))
 }
 
 fn constant(

@@ -295,8 +295,8 @@ mod tests {
     fn each_fault_is_named() {
         let cases = [
             ("unknown key", "batch = 32", "batch = 32\nbatsh = 1", "batsh"),
-            ("missing key", "steps = 500", "", "steps"),
-            ("another type", "steps = 500", "steps = \"many\"", "steps"),
+            ("missing key", "steps = 300", "", "steps"),
+            ("another type", "steps = 300", "steps = \"many\"", "steps"),
             ("nan", "noise = 0.03", "noise = nan", "augment.noise"),
             ("region outside", "0.375, 1.0]", "0.8, 1.0]", "picture.region"),
             ("odd frame", "[640, 480]", "[641, 480]", "picture.frame"),
