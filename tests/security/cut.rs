@@ -164,10 +164,9 @@ fn whole(store: &ReadStore, world: &World) -> State {
 fn without_objects(state: &State) -> State {
     let mut state = State { generation: 0, ..state.clone() };
     for slots in state.models.values_mut() {
-        for slot in [&mut slots.active, &mut slots.candidate, &mut slots.previous] {
-            if let Some(slot) = slot {
-                slot.object.0 = [0; 32];
-            }
+        let all = [&mut slots.active, &mut slots.candidate, &mut slots.previous];
+        for slot in all.into_iter().flatten() {
+            slot.object.0 = [0; 32];
         }
     }
     state

@@ -215,3 +215,31 @@ fn ok_the_body_is_left_alone_and_the_key_is_wrapped_anew() {
     assert_eq!(object[kept..], package[sent..]);
     assert_eq!(object.len() as u64, slot.bytes);
 }
+
+const FIND: &str = "EDGEMILL_TEST_FIND_KEY";
+
+/// Not a case: what the next one starts with and without a folder of credentials.
+#[test]
+fn finder() {
+    let Some(dir) = std::env::var_os(FIND).map(std::path::PathBuf::from) else { return };
+    let key = edgemill_store::device::StoreKey::find(&dir.join("no.key")).unwrap();
+    ReadStore::open(&dir.join("store"), key).unwrap();
+}
+
+#[test]
+fn ok_the_key_is_a_credential_where_the_service_has_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    drop(world.store_with(&[1]));
+    let credentials = world.folder.path("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::copy(world.key_file("store.key"), credentials.join("store.key")).unwrap();
+    // As systemd shows a file that an access list opens to the service's user.
+    let mode = fs::Permissions::from_mode(0o440);
+    fs::set_permissions(credentials.join("store.key"), mode).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "store::finder"]).env(FIND, world.folder.path(""));
+    child.stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(!child.env_remove("CREDENTIALS_DIRECTORY").status().unwrap().success());
+    assert!(child.env("CREDENTIALS_DIRECTORY", credentials).status().unwrap().success());
+}

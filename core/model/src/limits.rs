@@ -19,7 +19,7 @@ pub const CARD_CHARS: usize = 16 * 1024;
 pub const BOARDS: usize = 64;
 /// Numbers in the report.
 pub const REPORT_ENTRIES: usize = 64;
-/// Tensors that go in, and that come out: the plugin boundary's `EDGEMILL_MAX_PORTS` times its planes.
+/// Tensors that go in, and that come out: more than any network of this class has.
 pub const TENSORS: usize = 16;
 /// Class names.
 pub const LABELS: usize = 4096;

@@ -100,3 +100,62 @@ pub(crate) fn parse_pin(text: &str) -> Option<Role> {
 pub fn now_unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::num::NonZeroU64;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::keys::{SigningKey, public_line};
+    use crate::roles::Roles;
+    use crate::signed;
+
+    /// A folder with a pin of `pinned` and a root document of `role`, signed by `signers`.
+    fn folder(
+        name: &str,
+        pinned: &SigningKey,
+        role: &SigningKey,
+        signers: &[&SigningKey],
+    ) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("edgemill-trust-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        let role = Role::new(vec![role.public().clone()], 1).unwrap();
+        let roles = Roles { root: role.clone(), targets: role };
+        let version = NonZeroU64::new(2).unwrap();
+        let document = RootDocument { version, expires_unix_s: Some(9), roles };
+        let text = signed::sign(&document, signers).unwrap();
+        fs::write(path.join("trust.json"), text).unwrap();
+        let pin = public_line(KeyRole::Root, pinned.public().as_bytes());
+        fs::write(path.join("root.pub"), pin).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_new_root_key_is_believed_when_the_pinned_one_and_itself_sign() {
+        let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let cases = [
+            ("both", vec![&old, &new], true),
+            ("old", vec![&old], false),
+            ("new", vec![&new], false),
+            ("none", vec![], false),
+        ];
+        for (name, signers, believed) in cases {
+            let folder = folder(name, &old, &new, &signers);
+            let loaded = Trust::load(&folder.join("trust.json"));
+            assert_eq!(loaded.is_ok(), believed, "{name}: {loaded:?}");
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_document_ends_at_its_second() {
+        let key = SigningKey::generate().unwrap();
+        let folder = folder("ends", &key, &key, &[&key]);
+        let trust = Trust::load(&folder.join("trust.json")).unwrap();
+        assert_eq!((trust.version(), trust.expired_at(8), trust.expired_at(9)), (2, None, Some(9)));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -175,3 +175,28 @@ fn without_state(dir: &Path) -> StoreError {
         Some(_) => StoreError::StateMissing(dir.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::author::KeyRing;
+
+    #[test]
+    fn a_root_document_older_than_one_seen_is_a_replay() {
+        let name = format!("edgemill-root-{}", std::process::id());
+        let keys = std::env::temp_dir().join(name);
+        KeyRing::init(&keys).unwrap();
+        let trust = Trust::load(&keys.join("trust.json")).unwrap();
+        let key = StoreKey::load(&keys.join("store.key")).unwrap();
+        let mut store = ReadStore { dir: keys.clone(), key, state: State::default() };
+        for (seen, replayed) in [(0, false), (1, false), (2, true)] {
+            store.state.root_version = seen;
+            let found = matches!(
+                store.check_root(&trust),
+                Err(StoreError::OldRoot { version: 1, seen: 2 })
+            );
+            assert_eq!(found, replayed, "seen {seen}");
+        }
+        fs::remove_dir_all(keys).unwrap();
+    }
+}
