@@ -4,7 +4,7 @@
 //! uses the ends. Since a channel with both ends alive never disconnects, the end of a stream is an explicit
 //! flag.
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use edgemill_linux::clock::monotonic_ns;
@@ -26,10 +26,19 @@ pub(crate) struct Edge {
     held_back: AtomicU64,
     /// Nothing more will be sent.
     closing: AtomicBool,
-    /// The receiving stage takes packets; else the edge drops rather than blocks.
-    attended: AtomicBool,
+    receiving: AtomicU8,
     producer: Arc<Bell>,
     consumer: Arc<Bell>,
+}
+
+/// Whether anybody takes packets off an edge.
+mod receiving {
+    /// The stage runs.
+    pub const ATTENDED: u8 = 0;
+    /// It is out of order: the edge drops rather than blocks.
+    pub const UNATTENDED: u8 = 1;
+    /// Nobody ever will: everything is dropped.
+    pub const GONE: u8 = 2;
 }
 
 impl Edge {
@@ -49,7 +58,7 @@ impl Edge {
             counters: EdgeCounters::default(),
             held_back: AtomicU64::new(0),
             closing: AtomicBool::new(false),
-            attended: AtomicBool::new(true),
+            receiving: AtomicU8::new(receiving::ATTENDED),
             producer,
             consumer,
         }
@@ -59,6 +68,10 @@ impl Edge {
     /// receiver is there and the sender is not to `give_up`; answers how long it waited, in nanoseconds.
     pub fn send(&self, packet: Packet, give_up: impl Fn() -> bool) -> u64 {
         self.counters.sent.add(1);
+        if self.receiving.load(Ordering::Relaxed) == receiving::GONE {
+            self.counters.drop(Loss::Restart);
+            return 0;
+        }
         let Some(packet) = self.try_put(packet) else { return 0 };
         match self.overflow {
             Overflow::Block => return self.send_waiting(packet, give_up),
@@ -80,7 +93,11 @@ impl Edge {
     }
 
     fn loss_when_full(&self) -> Loss {
-        if self.attended.load(Ordering::Acquire) { Loss::Overflow } else { Loss::Restart }
+        if self.is_attended() { Loss::Overflow } else { Loss::Restart }
+    }
+
+    fn is_attended(&self) -> bool {
+        self.receiving.load(Ordering::Acquire) == receiving::ATTENDED
     }
 
     /// Only this side puts packets on the edge, so that each turn makes room for good.
@@ -102,12 +119,12 @@ impl Edge {
                 self.counters.drop(Loss::Stopped);
                 break;
             }
-            if !self.attended.load(Ordering::Acquire) {
+            if !self.is_attended() {
                 self.counters.drop(Loss::Restart);
                 break;
             }
             self.producer.wait(Ring::Space, None, || {
-                !self.sender.is_full() || give_up() || !self.attended.load(Ordering::Acquire)
+                !self.sender.is_full() || give_up() || !self.is_attended()
             });
             left = self.try_put(packet);
         }
@@ -173,8 +190,16 @@ impl Edge {
 
     /// Says whether the receiving stage takes packets.
     pub fn attend(&self, attended: bool) {
-        self.attended.store(attended, Ordering::Release);
+        let state = if attended { receiving::ATTENDED } else { receiving::UNATTENDED };
+        self.receiving.store(state, Ordering::Release);
         self.producer.ring(Ring::Space);
+    }
+
+    /// Says that nobody takes packets any more, and drops those that wait.
+    pub fn desert(&self) {
+        self.receiving.store(receiving::GONE, Ordering::Release);
+        self.producer.ring(Ring::Space);
+        self.discard(Loss::Restart);
     }
 
     /// Whether it is the edge between these ends, with this policy and capacity.

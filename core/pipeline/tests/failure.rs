@@ -278,3 +278,20 @@ fn check_plans_without_running() {
         "{error}"
     );
 }
+
+#[test]
+fn a_join_that_hangs_loses_what_waited_for_partners_and_counts_it() {
+    let troupe = Troupe::default()
+        .with("source", 0, 1, |_| Do::Pass)
+        .tune("source", |cast| (cast.count, cast.pace) = (200, Duration::from_millis(1)))
+        .with("late", 1, 1, |_| Do::Slow(Duration::from_millis(2)))
+        .with("join", 2, 0, |call| if call == 10 { Do::Hang(FOR_GOOD) } else { Do::Pass });
+    let mut join = stage("join", &["source", "late"]);
+    join.hang = HANG;
+    let stages = vec![stage("source", &[]), stage("late", &["source"]), join];
+    let account = ended(&troupe.start(spec(stages)));
+    let join = account.stage("join").unwrap();
+    assert_eq!((join.hangs, join.faulted), (1, 2));
+    assert!(join.delivered > 20, "{account:#?}");
+    assert!(account.stages.iter().all(|stage| stage.refusals == 0));
+}

@@ -215,3 +215,68 @@ fn a_reload_while_stopping_is_refused() {
     ended(&runtime);
     assert_eq!(Tally::get(&troupe.tally("better").prepared), 0);
 }
+
+#[test]
+fn a_stage_that_hangs_while_it_is_to_be_replaced_is_replaced_all_the_same() {
+    let hang = |call| if call == 20 { Do::Hang(Duration::from_secs(3600)) } else { Do::Pass };
+    let troupe = troupe().with("stuck", 1, 1, hang);
+    let with_hang = |kind: &str| {
+        let mut spec = line(kind, "sink");
+        spec.stages[1].hang = Duration::from_millis(200);
+        spec
+    };
+    let runtime = troupe.start(with_hang("stuck"));
+    eventually("the hang", || Tally::get(&troupe.tally("stuck").hung) == 1);
+    runtime.reload(with_hang("better"));
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    flows(&troupe, "better");
+    runtime.stop(Stop::Drain);
+    assert_eq!(ended(&runtime).stage("middle").unwrap().hangs, 1);
+}
+
+#[test]
+fn reloads_and_faults_at_random_lose_no_count() {
+    let faulty = |call: u64| match call * 7919 % 101 {
+        0 => Do::Fail,
+        1 => Do::Panic,
+        2..20 => Do::Consume,
+        _ => Do::Pass,
+    };
+    let quicker = |cast: &mut common::Cast| cast.pace = Duration::from_micros(20);
+    let troupe = troupe()
+        .with("faulty", 1, 1, faulty)
+        .with("faultier", 1, 1, faulty)
+        .tune("source", quicker);
+    let runtime = troupe.start(line("faulty", "sink"));
+    let short = || spec(vec![stage("source", &[]), stage("sink", &["source"])]);
+    let specs: [fn() -> Spec; 4] = [
+        || line("faultier", "sink"),
+        || line("larger", "large"),
+        || line("faulty", "sink"),
+        || {
+            spec(vec![
+                stage("source", &[]),
+                stage("middle", &["source"]),
+                stage("sink", &["source"]),
+            ])
+        },
+    ];
+    for turn in 0..120_usize {
+        let next = if turn % 5 == 4 { short() } else { specs[turn % 4]() };
+        runtime.reload(next);
+        let result = reloaded(&runtime);
+        // The last of the four leaves an output open.
+        assert_eq!(result.is_err(), turn % 5 != 4 && turn % 4 == 3, "{result:?}");
+    }
+    runtime.stop(Stop::Drain);
+    let account = ended(&runtime);
+    let made: u64 = Tally::get(&troupe.tally("source").emitted);
+    assert_eq!(account.stage("source").unwrap().emitted, made);
+    let eaten = ["sink", "large"].map(|kind| Tally::get(&troupe.tally(kind).inputs));
+    assert_eq!(account.stage("sink").unwrap().received, eaten[0] + eaten[1]);
+    for cast in troupe.0.values() {
+        let (prepared, destroyed) = (&cast.tally.prepared, &cast.tally.destroyed);
+        eventually("destruction", || Tally::get(prepared) == Tally::get(destroyed));
+    }
+    assert!(runtime.status().pools.iter().all(|pool| pool.in_use == 0));
+}

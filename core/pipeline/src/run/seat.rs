@@ -9,19 +9,24 @@ use super::RestartPolicy;
 use super::build::Seated;
 use super::error::RunError;
 use super::preparer::Job;
-use super::wiring::{Command, Instance, Ways, Wiring};
+use super::wiring::{Command, Instance, Rewire, Ways, Wiring};
 use super::worker::Worker;
-use crate::account::Loss;
 use crate::bell::Ring;
 use crate::channel::Edge;
 use crate::slot::Stop;
+
+/// Edges that go with a new wiring.
+pub(super) struct Leaving {
+    inputs: Vec<Arc<Edge>>,
+    outputs: Vec<Arc<Edge>>,
+}
 
 /// A stage as the supervisor sees it.
 pub(super) struct Seat {
     pub seated: Seated,
     pub commands: (Sender<Command>, Receiver<Command>),
-    /// Edges of the old wiring, until the thread has switched: those that came in, and those that went out.
-    pub leaving: (Vec<Arc<Edge>>, Vec<Arc<Edge>>),
+    /// One for each new wiring that the thread has not taken yet.
+    pub leaving: VecDeque<Leaving>,
     pub failures: VecDeque<u64>,
     pub hangs: u32,
     /// When the next instance is to be made.
@@ -30,6 +35,8 @@ pub(super) struct Seat {
     pub making_ns: Option<u64>,
     /// Counts what was asked of the preparing thread, to know the answer that still matters.
     pub turn: u64,
+    /// A reload has taken it out: it ends with its inputs, and is no part of the next layout.
+    pub leaves: bool,
     pub ended: bool,
 }
 
@@ -38,12 +45,13 @@ impl Seat {
         Self {
             seated,
             commands: unbounded(),
-            leaving: Default::default(),
+            leaving: VecDeque::new(),
             failures: VecDeque::new(),
             hangs: 0,
             due_ns: None,
             making_ns: None,
             turn: 0,
+            leaves: false,
             ended: false,
         }
     }
@@ -66,8 +74,8 @@ impl Seat {
     pub fn end(&mut self, ways: &Ways) {
         (self.ended, self.due_ns, self.making_ns) = (true, None, None);
         for command in self.commands.1.try_iter() {
-            if let Command::Install(instance) | Command::Rewire { instance: Some(instance), .. } =
-                command
+            if let Command::Install(instance)
+            | Command::Rewire(Rewire { instance: Some(instance), .. }) = command
             {
                 let _ = ways.jobs.send(Job::Discard(instance));
             }
@@ -86,7 +94,8 @@ impl Seat {
     }
 
     /// Ends the stage: a source now, any other when its inputs have ended.
-    pub fn leave(&self) {
+    pub fn leave(&mut self) {
+        self.leaves = true;
         if self.seated.wiring.inputs.is_empty() {
             self.seated.slot.stop(Stop::Drain);
         } else if self.seated.slot.outlet().is_none() {
@@ -99,19 +108,20 @@ impl Seat {
         let stays = |edge: &Arc<Edge>| wiring.edges().any(|new| Arc::ptr_eq(new, edge));
         let inputs = old.inputs.iter().map(|(edge, _)| edge).filter(|edge| !stays(edge));
         let outputs = old.outputs.iter().flat_map(|port| &port.edges).filter(|edge| !stays(edge));
-        self.leaving.0.extend(inputs.cloned());
-        self.leaving.1.extend(outputs.cloned());
+        let (inputs, outputs) = (inputs.cloned().collect(), outputs.cloned().collect());
+        self.leaving.push_back(Leaving { inputs, outputs });
         let wiring = Box::new(wiring.clone());
-        self.send(Command::Rewire { wiring, instance, replace });
+        self.send(Command::Rewire(Rewire { wiring, instance, replace }));
     }
 
     /// Does for a thread that was given up what it would have done when it switched.
     pub fn drop_old_wiring(&mut self) {
-        for edge in self.leaving.0.drain(..) {
-            edge.lose_held_back();
-            edge.attend(false);
-            edge.discard(Loss::Restart);
+        for Leaving { inputs, outputs } in self.leaving.drain(..) {
+            for edge in inputs {
+                edge.lose_held_back();
+                edge.desert();
+            }
+            outputs.iter().for_each(|edge| edge.close());
         }
-        self.leaving.1.drain(..).for_each(|edge| edge.close());
     }
 }

@@ -225,7 +225,9 @@ impl Supervisor {
             Report::Running { .. } => self.tell_state(seat, None),
             Report::Fault { error, .. } => self.failed(seat, error),
             Report::Vacant { .. } => self.make(seat),
-            Report::Switched { .. } => self.seats[seat].leaving = Default::default(),
+            Report::Switched { .. } => {
+                self.seats[seat].leaving.pop_front();
+            }
             Report::FailSafe { why, error, .. } => {
                 self.tell(Event::FailSafe { stage: stage(), why, error });
             }
@@ -439,7 +441,7 @@ impl Supervisor {
             return self.tell(Event::Reloaded(Err(RunError::Busy(busy))));
         }
         self.reloading = true;
-        let current = self.seats.iter().filter(|seat| !seat.ended).map(|seat| {
+        let current = self.seats.iter().filter(|seat| !seat.ended && !seat.leaves).map(|seat| {
             let alive = seat.seated.slot.outlet().is_some();
             Seated { alive, ..seat.seated.clone() }
         });
@@ -462,7 +464,8 @@ impl Supervisor {
     /// named ends with its inputs.
     fn change(&mut self, spec: &Spec, mut layout: Layout) {
         self.show(&layout);
-        for seat in self.seats.iter().filter(|seat| !seat.ended) {
+        self.seats.retain(|seat| !seat.ended);
+        for seat in &mut self.seats {
             if !spec.stages.iter().any(|stage| stage.name == seat.seated.slot.name) {
                 seat.leave();
             }
@@ -482,17 +485,20 @@ impl Supervisor {
     /// Whether anything about the stage changes.
     fn seat_anew(&mut self, seating: Seating) -> Result<bool, RunError> {
         let slot = seating.seated.slot.id;
-        let Some(seat) = self.seat(slot).filter(|_| seating.stays) else {
-            let seat = self.occupy(seating)?;
-            self.seats.push(seat);
-            return Ok(true);
+        let seat = match (self.seat(slot), seating.stays) {
+            (Some(seat), _) => seat,
+            // It came to its end while the layout was made, and takes the stages below with it.
+            (None, true) => {
+                seating.instance.into_iter().for_each(|instance| self.discard(instance));
+                return Ok(false);
+            }
+            (None, false) => {
+                let seat = self.occupy(seating)?;
+                self.seats.push(seat);
+                return Ok(true);
+            }
         };
         let Seating { seated, instance, replace, .. } = seating;
-        if self.seats[seat].ended {
-            // It came to its end while the layout was made, and takes the stages below with it.
-            instance.into_iter().for_each(|instance| self.discard(instance));
-            return Ok(false);
-        }
         let seat = &mut self.seats[seat];
         let renewed = instance.is_some() || replace;
         let changed = renewed || !seat.seated.wiring.is_same(&seated.wiring);

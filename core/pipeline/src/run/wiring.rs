@@ -65,6 +65,11 @@ impl Wiring {
         self.inputs.iter().map(|(edge, _)| edge).chain(outputs)
     }
 
+    /// Whether packets come in by this edge.
+    pub fn takes_from(&self, edge: &Arc<Edge>) -> bool {
+        self.inputs.iter().any(|(input, _)| Arc::ptr_eq(input, edge))
+    }
+
     /// Whether a thread would notice no difference.
     pub fn is_same(&self, other: &Self) -> bool {
         let pools = |wiring: &Self| -> Vec<_> {
@@ -90,12 +95,21 @@ pub(super) struct Ways {
     pub jobs: Sender<Job>,
 }
 
+/// A change of a stage.
+pub(super) struct Rewire {
+    pub wiring: Box<Wiring>,
+    /// Takes the place of the old instance.
+    pub instance: Option<Instance>,
+    /// The old instance goes, and another is made when it has gone.
+    pub replace: bool,
+}
+
 /// What a thread is told between two calls.
 pub(super) enum Command {
     /// A new instance after a fault.
     Install(Instance),
-    /// New edges; with `instance`, or with `replace` and one to follow, the old instance goes.
-    Rewire { wiring: Box<Wiring>, instance: Option<Instance>, replace: bool },
+    /// New edges, and perhaps a new instance.
+    Rewire(Rewire),
     /// Apply the safe state: a stage upstream is held.
     FailSafe(String),
     /// No instance will come any more.

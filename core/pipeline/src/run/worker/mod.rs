@@ -2,6 +2,7 @@
 //! obeys. It is the only thread that calls a running instance.
 mod transition;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use edgemill_linux::sched;
 
 use super::inbox::{Inbox, Next};
 use super::supervisor::Report;
-use super::wiring::{Command, Instance, Ways, Wiring};
+use super::wiring::{Command, Instance, Rewire, Ways, Wiring};
 use crate::account::Loss;
 use crate::bell::Ring;
 use crate::negotiate::MOST_INPUTS;
@@ -49,7 +50,8 @@ pub(super) struct Worker {
     instance: Option<Instance>,
     /// The way past the instance, while it is out of order.
     bypass: Option<Outlet>,
-    pending: Option<(Box<Wiring>, Option<Instance>, bool)>,
+    /// New wirings to take, in this order, each once the edges that go with it have ended.
+    pending: VecDeque<Rewire>,
     held: bool,
     safe: bool,
     now_ns: u64,
@@ -77,7 +79,7 @@ impl Worker {
             inbox,
             instance,
             bypass,
-            pending: None,
+            pending: VecDeque::new(),
             held: false,
             safe: false,
             now_ns,
@@ -183,7 +185,7 @@ impl Worker {
             Next::Ready if self.instance.is_some() => self.call(Reason::Input),
             Next::Ready => self.pass_by(),
             // The new wiring is taken next.
-            Next::Ended if self.pending.is_some() => Step::Again,
+            Next::Ended if !self.pending.is_empty() => Step::Again,
             Next::Ended => Step::End,
             Next::Empty { until_ns } => self.wait_for_input(until_ns),
         }
@@ -196,7 +198,7 @@ impl Worker {
         }
         let (slot, commands, inbox) = (&self.slot, &self.commands, &self.inbox);
         let over = || !self.is_source() && inbox.edges().all(|edge| edge.is_ended());
-        if over() && self.pending.is_none() {
+        if over() && self.pending.is_empty() {
             return Step::End;
         }
         let discarding = self.held;

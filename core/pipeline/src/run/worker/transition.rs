@@ -10,7 +10,7 @@ use crate::channel::Edge;
 use crate::run::inbox::Inbox;
 use crate::run::preparer::Job;
 use crate::run::supervisor::Report;
-use crate::run::wiring::{Command, Instance, Wiring};
+use crate::run::wiring::{Command, Instance, Rewire, Wiring};
 use crate::slot::{State, Stop};
 use crate::spec::OnFailure;
 use crate::stage::{Stage, StageError};
@@ -61,10 +61,16 @@ impl Worker {
     pub(super) fn obey(&mut self) -> Step {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Install(instance) => self.install(instance),
-                Command::Rewire { wiring, instance, replace } => {
-                    self.pending = Some((wiring, instance, replace));
+                Command::Install(instance) => {
+                    // It was made for the newest wiring.
+                    while self.instance.is_none() && !self.pending.is_empty() {
+                        if self.switch() == Step::Abandoned {
+                            return Step::Abandoned;
+                        }
+                    }
+                    self.install(instance);
                 }
+                Command::Rewire(rewire) => self.pending.push_back(rewire),
                 Command::FailSafe(why) => {
                     if self.apply_fail_safe(&why) == Step::Abandoned {
                         return Step::Abandoned;
@@ -80,6 +86,11 @@ impl Worker {
     }
 
     pub(super) fn install(&mut self, instance: Instance) {
+        if self.instance.is_some() {
+            // Made for a fault that a reload has mended meanwhile.
+            let _ = self.ways.jobs.send(Job::Discard(instance));
+            return;
+        }
         self.slot.set_outlet(Some(Arc::clone(&instance.outlet)));
         self.instance = Some(instance);
         self.bypass = None;
@@ -93,15 +104,18 @@ impl Worker {
         self.report(Report::Running { slot: self.slot.id });
     }
 
-    /// Whether there is a new wiring and every edge that goes with it has ended.
+    /// Whether there is a new wiring and every edge that goes with it has ended. Without an instance there is nobody to
+    /// wait for.
     pub(super) fn can_switch(&self) -> bool {
-        let Some((wiring, ..)) = &self.pending else { return false };
-        let stays = |edge: &Arc<Edge>| wiring.inputs.iter().any(|(new, _)| Arc::ptr_eq(new, edge));
-        self.inbox.edges().all(|edge| stays(edge) || edge.is_ended())
+        let Some(Rewire { wiring, .. }) = self.pending.front() else { return false };
+        let vacant = self.instance.is_none() && self.bypass.is_none();
+        vacant || self.inbox.edges().all(|edge| wiring.takes_from(edge) || edge.is_ended())
     }
 
     pub(super) fn switch(&mut self) -> Step {
-        let Some((wiring, instance, replace)) = self.pending.take() else { return Step::Again };
+        let Some(Rewire { wiring, instance, replace }) = self.pending.pop_front() else {
+            return Step::Again;
+        };
         if instance.is_some() || replace {
             let flushed = if self.is_source() { Step::Again } else { self.call(Reason::Flush) };
             if flushed == Step::Abandoned || self.retire("the stage is replaced").is_err() {
@@ -120,6 +134,7 @@ impl Worker {
 
     fn rewire(&mut self, wiring: Wiring) {
         self.inbox.discard_waiting();
+        self.inbox.edges().filter(|edge| !wiring.takes_from(edge)).for_each(|edge| edge.desert());
         let goes = |edge: &&Arc<Edge>| {
             !wiring.outputs.iter().flat_map(|port| &port.edges).any(|new| Arc::ptr_eq(new, edge))
         };
