@@ -287,18 +287,15 @@ impl Store {
     /// The only way in which the state changes. Where that fails, what the disk says stands.
     fn commit_state(&mut self, mut next: State) -> Result<(), StoreError> {
         next.generation = self.state.generation.saturating_add(1);
-        let written = self.write_state(&next);
-        match &written {
-            Ok(()) => self.read.state = next,
-            Err(_) => {
-                if let Ok(state) = read_state(&self.dir, &self.key) {
-                    self.read.state = state;
-                }
-                return written;
+        if let Err(fault) = self.write_state(&next) {
+            if let Ok(state) = read_state(&self.dir, &self.key) {
+                self.read.state = state;
             }
+            return Err(fault);
         }
+        self.read.state = next;
         self.sweep();
-        written
+        Ok(())
     }
 
     fn write_state(&self, state: &State) -> Result<(), StoreError> {
