@@ -70,7 +70,7 @@ pub struct Paths {
     pub store: PathBuf,
     /// File of the store's key, where the service has no systemd credential `store.key`.
     pub store_key: PathBuf,
-    /// File of the key that packages are sealed to.
+    /// File of the key that packages are sealed to; `device.key` beside the store's key unless the file says otherwise.
     pub device_key: PathBuf,
     /// `trust.json`: whose signatures count. Its pin, `root.pub`, lies beside it.
     pub trust: PathBuf,
@@ -176,11 +176,13 @@ fn check_paths(raw: RawPaths, source: &Source<'_>) -> Result<Paths, ConfigError>
         None => Ok(otherwise),
         Some(path) => check_path(&source.locate(path), source),
     };
+    let store_key = resolve(raw.store_key, standard.store_key)?;
+    let device_key = resolve(raw.device_key, store_key.with_file_name("device.key"))?;
     Ok(Paths {
         plugins: resolve(raw.plugins, standard.plugins)?,
         store: resolve(raw.store, standard.store)?,
-        store_key: resolve(raw.store_key, standard.store_key)?,
-        device_key: resolve(raw.device_key, standard.device_key)?,
+        store_key,
+        device_key,
         trust: resolve(raw.trust, standard.trust)?,
         run: resolve(raw.run, standard.run)?,
     })

@@ -55,6 +55,13 @@ fn the_board_is_read_and_its_paths_taken_from_its_folder() {
 }
 
 #[test]
+fn the_devices_key_lies_beside_the_stores() {
+    let text = "name = \"b\"\n[paths]\nstore-key = \"keys/store.key\"";
+    let board = Board::parse(text, Path::new("/etc/b/board.toml")).unwrap();
+    assert_eq!(board.paths.device_key, Path::new("/etc/b/keys/device.key"));
+}
+
+#[test]
 fn faults_of_board_and_access_name_their_place() {
     let board = |text: &str| Board::parse(text, Path::new("board.toml")).unwrap_err().to_string();
     let access =
