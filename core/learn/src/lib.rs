@@ -1,4 +1,13 @@
 //! Train, calibrate, quantize, evaluate: a recipe and a folder of pictures become an int8 network and a report.
+//!
+//! ```text
+//! recipe.toml ─ Recipe ┐
+//! folder/LABEL/*.jpg ── Dataset ── train ── Trained ── compress ── Compressed ── evaluate ── Report
+//! ```
+//!
+//! Its laws: a picture is seen through the same two functions as in the pipeline; every choice is made on validation
+//! pictures, and only `evaluate` opens a test folder; what is random depends on seed and step alone, so that a training is
+//! repeatable and can be interrupted anywhere.
 #![forbid(unsafe_code)]
 
 pub mod adamw;
