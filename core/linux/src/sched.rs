@@ -50,6 +50,14 @@ pub fn set_fifo(priority: u8) -> Result<()> {
         .context("sched_setscheduler", || format!("to SCHED_FIFO at priority {priority}"))
 }
 
+/// Runs the calling thread under the ordinary scheduler, SCHED_OTHER, if it does not already.
+///
+/// # Errors
+/// It runs under SCHED_IDLE, and may not leave it.
+pub fn set_ordinary() -> Result<()> {
+    set_policy(THIS, libc::SCHED_OTHER, 0).context("sched_setscheduler", || "to SCHED_OTHER".into())
+}
+
 /// The SCHED_FIFO priority of the calling thread, if that is its policy.
 ///
 /// # Errors
@@ -118,6 +126,7 @@ mod tests {
         std::thread::spawn(|| {
             assert_eq!(fifo().unwrap(), None);
             assert!(set_fifo(100).is_err());
+            set_ordinary().unwrap();
             set_idle(current_thread()).unwrap();
             // SAFETY: 0 names the calling thread.
             assert_eq!(unsafe { libc::sched_getscheduler(0) }, libc::SCHED_IDLE);

@@ -89,7 +89,7 @@ impl Worker {
         }
     }
 
-    /// Starts the thread. It says [`Report::Begun`] once it is where it should be.
+    /// Starts the thread. It says [`Report::Settled`] once it is where it should be.
     ///
     /// # Errors
     /// The kernel has no thread to give.
@@ -120,13 +120,11 @@ impl Worker {
                 last => break last,
             }
         };
-        match last {
-            Step::Abandoned => self.forget(),
-            _ => {
-                let stop = self.slot.stopping();
-                self.end(stop);
-            }
+        if last == Step::Abandoned {
+            return self.forget();
         }
+        let stop = self.slot.stopping();
+        self.end(stop);
     }
 
     /// Goes to its cores and priority, reads back where it is, and reports.
@@ -135,9 +133,11 @@ impl Worker {
         let mut facts =
             ThreadFacts { thread: Some(sched::current_thread()), ..ThreadFacts::default() };
         let pinned = sched::set_affinity(&self.wiring.cores).map_err(|error| error.to_string());
-        if let Some(priority) = self.wiring.priority {
-            facts.warning = sched::set_fifo(priority).err().map(|error| error.to_string());
-        }
+        let scheduled = match self.wiring.priority {
+            Some(priority) => sched::set_fifo(priority),
+            None => sched::set_ordinary(),
+        };
+        facts.warning = scheduled.err().map(|error| error.to_string());
         facts.cores = sched::affinity().unwrap_or_default();
         facts.fifo = sched::fifo().ok().flatten();
         let mut wanted = self.wiring.cores.clone();
