@@ -1,3 +1,3 @@
 # The GPIO plugin's own tests, on the machine's PL061.
 mount -t debugfs debug /sys/kernel/debug
-/bin/actuate-gpio --ignored --test-threads=1 --nocapture && echo "CASE gpio: passed" || echo "CASE gpio: failed"
+run_tests /bin/actuate-gpio

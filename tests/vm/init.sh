@@ -12,6 +12,19 @@ for module in /modules/*.ko; do
     *) insmod "$module" ;;
     esac
 done
+
+# Runs each test that waits for such a machine by itself, as a case.
+#     run_tests PROGRAM
+run_tests() {
+    for name in $("$1" --list --ignored | sed -n 's/: test$//p'); do
+        if "$1" --ignored --exact --nocapture "$name"; then
+            echo "CASE $name: passed"
+        else
+            echo "CASE $name: failed"
+        fi
+    done
+}
+
 . /cases.sh
 echo DONE
 poweroff -f

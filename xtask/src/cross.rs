@@ -40,8 +40,8 @@ pub fn cargo_test(root: &Path, args: &[&str]) -> Result<()> {
     host_packages::ensure(&[Need::QemuUser, Need::Arm64Libc])?;
     let mut build = Command::new(env!("CARGO"));
     build.arg("test");
-    let (cargo_args, _) = split(args);
-    run_command(with_target(&mut build, root, compiler).args(cargo_args).arg("--no-run"))?;
+    let selection = args.split(|arg| *arg == "--").next().unwrap_or_default();
+    run_command(with_target(&mut build, root, compiler).args(selection).arg("--no-run"))?;
     let mut test = Command::new("timeout");
     test.args(["--kill-after=10", TEST_LIMIT_S, env!("CARGO"), "test"]);
     run_command(with_target(&mut test, root, compiler).args(args))
@@ -56,11 +56,11 @@ pub fn test_program(root: &Path, selection: &[&str]) -> Result<PathBuf> {
         .args(selection)
         .args(["--no-run", "--message-format=json"]);
     let messages = output(&mut cargo)?;
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    programs.last().with_context(|| format!("cargo built no test program for {selection:?}"))
+    programs.next_back().with_context(|| format!("cargo built no test program for {selection:?}"))
 }
 
 /// Where the built programs and libraries lie.
@@ -116,9 +116,4 @@ fn has_std(rustc: &str) -> bool {
         let name = name.to_string_lossy();
         name.starts_with("libstd-") && name.ends_with(".rlib")
     })
-}
-
-/// Cargo's own arguments, and those after `--` for the test programs.
-fn split<'a>(args: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
-    args.split_at(args.iter().position(|arg| *arg == "--").unwrap_or(args.len()))
 }

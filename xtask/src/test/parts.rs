@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::command::{exists, output, run};
+use crate::command::{exists, run};
 use crate::guest::{self, Put};
 use crate::host_packages::{self, Need};
 use crate::{cross, demo};
@@ -100,16 +100,13 @@ fn aarch64(root: &Path) -> Result<()> {
 
 /// The int8 outputs of every test picture, on both processors, byte for byte.
 fn outputs(root: &Path) -> Result<()> {
-    run(&mut cargo(
-        root,
-        &["build", "--release", "--locked", "-p", "edgemill-engine", "--example", "outputs"],
-    ))?;
-    cross::build(root, &["-p", "edgemill-engine", "--example", "outputs"])?;
-    let native =
-        output(&mut outputs_by(root, Command::new(root.join("target/release/examples/outputs"))))?;
+    let example = ["-p", "edgemill-learn", "--example", "outputs"];
+    run(cargo(root, &["build", "--release", "--locked"]).args(example))?;
+    cross::build(root, &example)?;
     let mut emulator = Command::new("qemu-aarch64-static");
     emulator.args(["-cpu", "max"]).arg(cross::built(root).join("examples/outputs"));
-    let emulated = output(&mut outputs_by(root, emulator))?;
+    let native = demo::outputs(root, Command::new(root.join("target/release/examples/outputs")))?;
+    let emulated = demo::outputs(root, emulator)?;
     let pictures = native.lines().count();
     ensure!(pictures == 297, "{pictures} outputs, not 297");
     let differ = native.lines().zip(emulated.lines()).filter(|(a, b)| a != b).count();
@@ -120,24 +117,32 @@ fn outputs(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn outputs_by(root: &Path, mut command: Command) -> Command {
-    let model = root.join("target/demo/model");
-    command.arg(model).arg(root.join("target/data/traffic-light/test"));
-    command
-}
-
 /// A V4L2 camera and GPIO lines of a real kernel, in a virtual board.
 fn guest(root: &Path) -> Result<()> {
     let capture = cross::test_program(root, &["-p", "edgemill-capture", "--test", "camera"])?;
-    guest_cases(root, "camera", Put { from: capture, to: "/bin/capture" })?;
+    guest_cases(root, "camera", &[Put { from: capture, to: "/bin/capture" }])?;
+    guest_daemon(root)?;
     let gpio = cross::test_program(root, &["-p", "actuate-gpio", "--lib"])?;
-    guest_cases(root, "gpio", Put { from: gpio, to: "/bin/actuate-gpio" })
+    guest_cases(root, "gpio", &[Put { from: gpio, to: "/bin/actuate-gpio" }])
 }
 
-fn guest_cases(root: &Path, name: &str, program: Put<'_>) -> Result<()> {
+/// The daemon itself, with a camera that is refused, goes away and comes back.
+fn guest_daemon(root: &Path) -> Result<()> {
+    cross::build(root, &["-p", "edgemill-supervisor", "-p", "probe"])?;
+    let (built, ours) = (cross::built(root), root.join("tests/vm/daemon"));
+    let files = [
+        Put { from: built.join("edgemilld"), to: "/bin/edgemilld" },
+        Put { from: built.join("libprobe.so"), to: "/edgemill/plugins/probe.so" },
+        Put { from: ours.join("board.toml"), to: "/edgemill/board.toml" },
+        Put { from: ours.join("camera.toml"), to: "/edgemill/pipelines/camera.toml" },
+    ];
+    guest_cases(root, "daemon", &files)
+}
+
+fn guest_cases(root: &Path, name: &str, files: &[Put<'_>]) -> Result<()> {
     let log = root.join(format!("target/vm/{name}.log"));
     let script = root.join(format!("tests/vm/{name}.sh"));
-    let console = guest::boot(root, &[program], &script, &log)?;
+    let console = guest::boot(root, files, &script, &log)?;
     let cases = guest::cases(&console);
     ensure!(!cases.is_empty(), "the guest ran no case; its console is in {}", log.display());
     for (case, outcome) in cases {
