@@ -189,6 +189,29 @@ fn a_short_input_is_refused() {
     case.by(int8::best());
 }
 
+/// Numbers whose products overflow must not pass for small ones.
+#[test]
+fn sizes_beyond_all_memory_are_refused() {
+    let case = Case::random(&mut Random(1));
+    let changes: [fn(&mut Convolution); 5] = [
+        |job| job.row_step = usize::MAX / 2,
+        |job| job.column_step = usize::MAX,
+        |job| job.offsets[0] = usize::MAX,
+        |job| job.members = vec![usize::MAX - 3],
+        |job| job.segment = usize::MAX,
+    ];
+    for (i, change) in changes.into_iter().enumerate() {
+        let mut job = Convolution { height: 4, width: 4, ..case.job.clone() };
+        change(&mut job);
+        for kernel in int8::available() {
+            let (x, packed, mut y) = (vec![0; 1 << 16], vec![0; 1 << 20], vec![0; 1 << 16]);
+            let run = || kernel.convolve(&job, &packed, &x, &mut y);
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+            assert!(result.is_err(), "{}, change {i}", kernel.name());
+        }
+    }
+}
+
 #[test]
 fn depthwise_equals_plain_sums() {
     let mut random = Random(7);

@@ -1,5 +1,5 @@
 //! A convolution as every kernel sees it, and the cutting of its output into tiles.
-use super::packing::{Panel, Panels};
+use super::packing::{Panel, Panels, whole_steps};
 use super::rounding::Output;
 
 /// Bytes that a convolution may read beyond the last element of a window.
@@ -15,9 +15,9 @@ pub(super) const MAX_ROWS: usize = 14;
 /// from byte b + `offsets[s]` on with the weights of that segment. Output pixel (i, j) is made of the greatest of the
 /// sums from i × `row_step` + j × `column_step` + m on, for every m of `members`.
 ///
-/// This is a convolution over a picture that already has its border, followed by a max pool where there are several members:
-/// multipliers are above 0, so that the greatest sum makes the greatest element. A dense layer is one of
-/// a single segment.
+/// This is a convolution over a picture that already has its border, followed by a max pool where there are several
+/// members: multipliers are above 0, so that the greatest sum makes the greatest element. A dense layer is one of a
+/// single segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Convolution {
     /// Rows of output pixels.
@@ -43,18 +43,22 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Bytes of the input that are read.
+    /// Bytes of the input that are read; `usize::MAX` where they cannot be counted.
     #[must_use]
     pub fn input_bytes(&self) -> usize {
-        let last = (self.height - 1) * self.row_step + (self.width - 1) * self.column_step;
         let most = |offsets: &[usize]| offsets.iter().max().copied().unwrap_or(0);
-        last + most(&self.members) + most(&self.offsets) + self.segment.next_multiple_of(4)
+        let down = self.height.saturating_sub(1).saturating_mul(self.row_step);
+        let right = self.width.saturating_sub(1).saturating_mul(self.column_step);
+        [right, most(&self.members), most(&self.offsets), whole_steps(self.segment)]
+            .into_iter()
+            .fold(down, usize::saturating_add)
     }
 
-    /// Bytes of the output, from the first that is written to the last.
+    /// Bytes of the output, from the first that is written to the last; `usize::MAX` where they cannot be counted.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        (self.height * self.width - 1) * self.pixel_step + self.channels
+        let pixels = self.height.saturating_mul(self.width);
+        pixels.saturating_sub(1).saturating_mul(self.pixel_step).saturating_add(self.channels)
     }
 
     pub(super) fn pixels(&self) -> usize {

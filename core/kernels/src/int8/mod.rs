@@ -1,9 +1,9 @@
 //! Quantized arithmetic: int8 activations and weights, 32-bit sums, one rounding rule ([`Output`]).
 //!
-//! A [`Kernel`] is what one kind of processor runs a convolution with. All kernels give the same bits. In a run's memory an
-//! activation byte is its int8 value XOR [`Kernel::flip`], because x86's dot products want one side unsigned.
-//! Where a convolution reads the last elements of a window it may read up to [`SLACK`] bytes more, and weigh
-//! them with 0.
+//! A [`Kernel`] is what one kind of processor runs a convolution with. All kernels give the same bits. In a run's
+//! memory an activation byte is its int8 value XOR [`Kernel::flip`], because x86's dot products want one side
+//! unsigned. Where a convolution reads the last elements of a window it may read up to [`SLACK`] bytes more, and
+//! weigh them with 0.
 
 mod convolution;
 mod depthwise;

@@ -43,10 +43,11 @@ pub(super) struct Panel {
 }
 
 impl Panels {
-    /// Bytes of a packed filter.
+    /// Bytes of a packed filter; `usize::MAX` where they cannot be counted.
     #[must_use]
     pub fn packed_bytes(self, columns: usize, segments: usize, segment: usize) -> usize {
-        self.cut(columns, segments, segment).map(|panel| panel.bytes).sum()
+        let bytes = self.cut(columns, segments, segment).map(|panel| panel.bytes);
+        bytes.fold(0, usize::saturating_add)
     }
 
     /// The panels of a filter with so many `columns`.
@@ -56,12 +57,13 @@ impl Panels {
         segments: usize,
         segment: usize,
     ) -> impl Iterator<Item = Panel> {
-        let column_bytes = HEADER + segments * segment.next_multiple_of(4);
+        let column_bytes = segments.saturating_mul(whole_steps(segment)).saturating_add(HEADER);
         (0..columns).step_by(self.widest).map(move |first_column| {
             let columns = self.widest.min(columns - first_column);
             let width = columns.next_multiple_of(self.grain);
-            let start = first_column * column_bytes;
-            Panel { start, bytes: width * column_bytes, first_column, width, columns }
+            let start = first_column.saturating_mul(column_bytes);
+            let bytes = width.saturating_mul(column_bytes);
+            Panel { start, bytes, first_column, width, columns }
         })
     }
 
@@ -74,6 +76,11 @@ impl Panels {
             filter.pack_panel(panel, flip, &mut out[panel.start..][..panel.bytes]);
         }
     }
+}
+
+/// Elements of a segment, filled up to whole steps of four.
+pub(super) fn whole_steps(segment: usize) -> usize {
+    segment.div_ceil(4).saturating_mul(4)
 }
 
 /// Bytes of a column's start and multiplier.

@@ -1,5 +1,5 @@
-//! NEON with the dot product: `sdot` adds four products to each of four sums. Its intrinsic is not stable in the Rust we
-//! build with; the instruction is.
+//! NEON with the dot product: `sdot` adds four products to each of four sums. Its intrinsic is not stable in the Rust
+//! we build with; the instruction is.
 use std::arch::aarch64::{
     int8x16_t, int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s8_s32, vst1q_s32,
 };

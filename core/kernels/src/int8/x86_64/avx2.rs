@@ -114,9 +114,9 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
     });
 }
 
-/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come by way of memory, since a
-/// loop over a row of registers would keep them all in memory during the sums. `vcvtps2dq` rounds to nearest,
-/// ties to even, unless somebody has changed MXCSR, which Rust does not allow.
+/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come
+/// by way of memory, since a loop over a row of registers would keep them all in memory during the sums. `vcvtps2dq` rounds to
+/// nearest, ties to even, unless somebody has changed MXCSR, which Rust does not allow.
 ///
 /// # Safety
 /// The processor has AVX2; there are as many multipliers as sums of a window.

@@ -127,8 +127,8 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
     });
 }
 
-/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come by way of memory, since a
-/// loop over a row of registers would keep them all in memory during the sums.
+/// Applies the rounding rule to the greatest of the members' sums and writes the columns that there are. Sums come
+/// by way of memory, since a loop over a row of registers would keep them all in memory during the sums.
 ///
 /// # Safety
 /// The processor has the instructions; there are as many multipliers as sums of a window.
