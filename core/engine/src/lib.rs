@@ -24,6 +24,7 @@ use edgemill_model::graph::Graph;
 use edgemill_model::tensor::DType;
 
 pub use edgemill_kernels::int8 as kernels;
+pub use edgemill_model::{graph, tensor};
 pub use plan::Plan;
 
 use plan::Port;

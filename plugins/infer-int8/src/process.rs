@@ -1,7 +1,7 @@
 //! From the packets' tensors through the engine and back.
+use edgemill_engine::graph::{Graph, Limits, ValueId};
+use edgemill_engine::tensor::{self, Quantization};
 use edgemill_engine::{Engine, EngineError, Plan, kernels};
-use edgemill_model::graph::{Graph, Limits, ValueId};
-use edgemill_model::tensor::{self, Quantization};
 use edgemill_sdk::{
     Buffer, Call, DType, Error, Format, Result, SecretSlice, Setup, Status, format,
 };

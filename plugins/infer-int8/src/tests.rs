@@ -1,5 +1,5 @@
-use edgemill_model::graph::{Clamp, Constant, Element, Graph, Op};
-use edgemill_model::tensor::{self, Quantization, TensorSpec};
+use edgemill_engine::graph::{Clamp, Constant, Element, Graph, Op};
+use edgemill_engine::tensor::{self, Quantization, TensorSpec};
 use edgemill_sdk::testing::Bench;
 use edgemill_sdk::{Contract, Format, Reason, Status, format, raw};
 
