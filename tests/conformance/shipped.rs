@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         shipped("infer-candle", "", &[TIMER, REALTIME, FAIL_SAFE], float),
         shipped("decide-rule", "", &[TIMER, FAIL_SAFE], || given(vec![])),
         shipped("actuate-log", "", &[TIMER, REALTIME], log),
+        Case::new("shipped_actuate-gpio_without_a_chip", gpio),
         shipped("probe", "_as_a_source", &[TIMER, FLUSH, REALTIME, FAIL_SAFE], || {
             probe("source", 0)
         }),
@@ -76,6 +77,18 @@ fn log() -> ValidateOptions {
 
 fn probe(role: &str, hold: i64) -> ValidateOptions {
     given(vec![text("role", role), ("hold".to_owned(), ParamInput::Int(hold))])
+}
+
+/// What needs a line to act on is skipped; everything before that is not. With a chip, `tests/vm` runs it.
+fn gpio() -> Verdict {
+    let given =
+        given(vec![text("chip", "/nowhere/gpiochip0"), text("line", "0"), text("on", "red")]);
+    let report = validate(&built("actuate-gpio")?, &given);
+    let passed = names(&report, Outcome::Pass);
+    let found = ["no-crash", "no-hang", "statuses", "ports", "unknown-parameter", "bad-parameter"];
+    let later = ["missing-parameter", "order", "contract"];
+    let tried = found.iter().chain(&later).all(|check| passed.contains(check));
+    expect(report.is_conforming() && tried, || report.to_string())
 }
 
 /// Four numbers to three, by int8 weights.

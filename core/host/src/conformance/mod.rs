@@ -2,7 +2,9 @@
 //! that a crash or a hang is a finding too.
 mod allocations;
 mod bench;
+mod checks;
 mod ledger;
+mod life;
 mod memory;
 mod report;
 mod rig;
@@ -70,6 +72,8 @@ const LIFE: &[&str] = &[
     "timer",
     "flush",
 ];
+/// What an instance must do to be made and asked for its ports.
+const MADE: &[&str] = &["no-crash", "no-hang", "statuses", "ports"];
 /// What an instance must do to be led through any part of its life.
 const ALIVE: &[&str] = &["no-crash", "no-hang", "life-cycle", "statuses", "ports"];
 /// Of [`LIFE`], what makes the bench note a fault during `process`, which allocates.
@@ -90,7 +94,7 @@ const QUIET: &[&str] = &[
 /// found under `no-crash` and `no-hang` in the ordinary life, and under a trial's first check in all others.
 const TRIALS: &[Trial] = &[
     Trial { name: "load", checks: LOAD, needs: &[], run: |_, _| {} },
-    Trial { name: "life", checks: LIFE, needs: LOAD, run: trials::life },
+    Trial { name: "life", checks: LIFE, needs: LOAD, run: life::lead },
     Trial { name: "no-buffer", checks: &["no-buffer"], needs: QUIET, run: trials::no_buffer },
     Trial {
         name: "two-instances",
@@ -101,31 +105,31 @@ const TRIALS: &[Trial] = &[
     Trial {
         name: "unknown-parameter",
         checks: &["unknown-parameter"],
-        needs: ALIVE,
+        needs: MADE,
         run: trials::unknown_parameter,
     },
     Trial {
         name: "bad-parameter",
         checks: &["bad-parameter"],
-        needs: ALIVE,
+        needs: MADE,
         run: trials::bad_parameter,
     },
     Trial {
         name: "missing-parameter",
         checks: &["missing-parameter"],
-        needs: ALIVE,
+        needs: MADE,
         run: trials::missing_parameter,
     },
-    Trial { name: "order", checks: &["order"], needs: ALIVE, run: trials::order },
-    Trial { name: "contract", checks: &["contract"], needs: ALIVE, run: trials::contract },
+    Trial { name: "order", checks: &["order"], needs: MADE, run: trials::order },
+    Trial { name: "contract", checks: &["contract"], needs: MADE, run: trials::contract },
     Trial { name: "model", checks: &["model"], needs: ALIVE, run: trials::model },
     Trial { name: "realtime", checks: &["realtime"], needs: QUIET, run: trials::realtime },
-    Trial { name: "fail-safe", checks: &["fail-safe"], needs: ALIVE, run: trials::fail_safe },
+    Trial { name: "fail-safe", checks: &["fail-safe"], needs: MADE, run: trials::fail_safe },
 ];
 
-/// Every check of the suite, in the order of the report.
-pub fn checks() -> impl Iterator<Item = &'static str> {
-    TRIALS.iter().flat_map(|trial| trial.checks.iter().copied())
+/// Name of every check, and the rule it holds a plugin to, in the order of the report.
+pub fn checks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    checks::CHECKS.iter().copied()
 }
 
 /// What a child is to try.
@@ -250,4 +254,19 @@ fn same_ports(a: &Ports, b: &Ports) -> bool {
             })
     };
     a.timer_ns == b.timer_ns && same(&a.inputs, &b.inputs) && same(&a.outputs, &b.outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TRIALS, checks};
+
+    #[test]
+    fn the_trials_decide_every_check_once_and_need_only_earlier_ones() {
+        let mut decided = Vec::new();
+        for trial in TRIALS {
+            assert!(trial.needs.iter().all(|need| decided.contains(need)), "{}", trial.name);
+            decided.extend(trial.checks);
+        }
+        assert_eq!(decided, checks().map(|(name, _)| name).collect::<Vec<_>>());
+    }
 }

@@ -1,7 +1,6 @@
-//! The trials: each leads instances through a part of their life, in a child process of its own, and notes what
-//! it finds under the checks it stands for.
+//! The trials beside the ordinary life: each leads instances through a part of it, in a child process of its own, and
+//! notes what it finds under the check it stands for.
 use edgemill_abi::{ParamKind, Reason, Status, raw};
-
 use edgemill_model::contract::Window;
 
 use super::ledger::Supply;
@@ -10,102 +9,40 @@ use super::{Findings, Subject, allocations};
 use crate::params::{self, ParamInput, RawValues};
 
 /// Calls of `process` in one activation.
-const CALLS: usize = 8;
+pub(super) const CALLS: usize = 8;
 
-/// The whole life, twice over the cycle; `process` and `deactivate` on a thread of their own.
-pub(super) fn life(subject: &Subject, findings: &mut Findings) {
-    let mut rig = match Rig::new(subject, 1) {
-        Ok(rig) => rig,
-        Err(refusal) => return refusal.note(findings),
-    };
-    if rig.unknown_extension() {
-        findings.fail("life-cycle", "get_extension answers to a name that nobody has defined");
-    }
-    ports_are_stable(&mut rig, findings);
-    for cycle in 1..=2 {
-        if !rig.activate().note(!subject.model.is_empty(), findings) {
-            break;
-        }
-        std::thread::scope(|scope| {
-            let _ = scope.spawn(|| stage_thread(&mut rig, cycle, findings)).join();
-        });
-    }
-    if findings.is_pass("life-cycle") {
-        ports_are_stable(&mut rig, findings);
-    }
-    findings.take_all(&rig.bench());
-    rig.destroy();
-}
-
-fn ports_are_stable(rig: &mut Rig<'_>, findings: &mut Findings) {
-    match rig.ask_ports() {
-        Ok(ports) if super::same_ports(&ports, &rig.ports) => {}
-        Ok(_) => findings.fail("ports", "a later answer differs from the first"),
-        Err(Refusal::Ports(status)) => {
-            findings.fail("ports", format!("answered OK once, later {}", word(status)));
-        }
-        Err(refusal) => refusal.note(findings),
-    }
-}
-
-fn stage_thread(rig: &mut Rig<'_>, cycle: usize, findings: &mut Findings) {
-    if drive_all(rig, cycle, findings) {
-        let timed = rig.ports.timer_ns > 0;
-        answers_ok(rig, Reason::Timer, timed, "timer", "the plugin asks for no timer", findings);
-        let fed = !rig.ports.inputs.is_empty();
-        answers_ok(rig, Reason::Flush, fed, "flush", "a source has no input to end", findings);
-    } else {
-        findings.skip("timer", "process failed before");
-        findings.skip("flush", "process failed before");
-    }
-    rig.deactivate();
-}
-
-/// False when a call has failed.
-fn drive_all(rig: &mut Rig<'_>, cycle: usize, findings: &mut Findings) -> bool {
-    for call in 1..=CALLS {
-        match rig.drive() {
-            raw::OK => {}
-            raw::END if rig.ports.inputs.is_empty() => return true,
-            raw::END => {
-                findings.fail("statuses", "answered END to input, which only a source may");
-                return false;
-            }
-            status => {
-                findings.answer(&format!("process, call {call} of cycle {cycle},"), status);
-                return false;
-            }
-        }
-    }
-    // A join whose partner did not come: the answer is the plugin's choice, a crash is not.
-    let inputs = rig.ports.inputs.len();
-    for alone in (0..inputs).filter(|_| inputs > 1) {
-        rig.process(Reason::Input, |port| port == alone);
-    }
-    true
-}
-
-fn answers_ok(
-    rig: &mut Rig<'_>,
-    reason: Reason,
-    applies: bool,
-    check: &'static str,
-    why_not: &str,
+/// An instance. What keeps it from being made was found in the ordinary life, so that `check` says nothing.
+fn made<'s>(
+    subject: &'s Subject,
+    seed: u64,
+    check: &str,
     findings: &mut Findings,
-) {
-    if !applies {
-        return findings.skip(check, why_not);
+) -> Option<Rig<'s>> {
+    let rig = Rig::new(subject, seed).ok();
+    if rig.is_none() {
+        findings.skip(check, "no instance can be made");
     }
-    let status = rig.call(reason);
-    if status != raw::OK {
-        let call = format!("process answers {} to {}", word(status), check.to_uppercase());
-        findings.fail(check, call);
+    rig
+}
+
+/// An instance that is active, as [`made`].
+fn active<'s>(
+    subject: &'s Subject,
+    seed: u64,
+    check: &str,
+    findings: &mut Findings,
+) -> Option<Rig<'s>> {
+    let mut rig = made(subject, seed, check, findings)?;
+    let active = matches!(rig.activate(), Activation::Answered(raw::OK));
+    if !active {
+        findings.skip(check, "it cannot be activated");
     }
+    active.then_some(rig)
 }
 
 /// No buffer to be had, then a host that is stopping: a stage gets by, call after call.
 pub(super) fn no_buffer(subject: &Subject, findings: &mut Findings) {
-    let Ok(mut rig) = Rig::new(subject, 2) else { return };
+    let Some(mut rig) = made(subject, 2, "no-buffer", findings) else { return };
     for supply in [Supply::NoBuffer, Supply::Stopping, Supply::Normal] {
         if !matches!(rig.activate(), Activation::Answered(raw::OK)) {
             return findings.skip("no-buffer", "it cannot be activated twice here");
@@ -128,6 +65,9 @@ pub(super) fn no_buffer(subject: &Subject, findings: &mut Findings) {
 pub(super) fn two_instances(subject: &Subject, findings: &mut Findings) {
     let mut other = None;
     let alone = output_of(subject, &mut other, |_, _| {});
+    if alone.is_none() {
+        return findings.skip("two-instances", "it cannot be activated");
+    }
     let mut refused = false;
     let beside = output_of(subject, &mut other, |other, call| match call {
         0 => {
@@ -246,7 +186,7 @@ fn create_with<'a>(
 
 /// `process` before activate and after deactivate answers an error and does nothing.
 pub(super) fn order(subject: &Subject, findings: &mut Findings) {
-    let Ok(mut rig) = Rig::new(subject, 5) else { return };
+    let Some(mut rig) = made(subject, 5, "order", findings) else { return };
     let refuses = |rig: &mut Rig<'_>, when: &str, findings: &mut Findings| {
         let reason = if rig.ports.inputs.is_empty() { Reason::Turn } else { Reason::Input };
         let status = rig.call(reason);
@@ -318,9 +258,8 @@ pub(super) fn realtime(subject: &Subject, findings: &mut Findings) {
     let Some(counter) = allocations::Counter::find() else {
         return findings.skip("realtime", "the allocator cannot be watched on this system");
     };
-    let Ok(mut rig) = Rig::new(subject, 7) else { return };
+    let Some(mut rig) = active(subject, 7, "realtime", findings) else { return };
     rig.counter = Some(counter);
-    let Activation::Answered(raw::OK) = rig.activate() else { return };
     for call in 1..=4 * CALLS {
         rig.drive();
         let calls = rig.allocations;
@@ -336,7 +275,7 @@ pub(super) fn realtime(subject: &Subject, findings: &mut Findings) {
 
 /// The safe state: before activate, active, after deactivate; each time twice.
 pub(super) fn fail_safe(subject: &Subject, findings: &mut Findings) {
-    let Ok(mut rig) = Rig::new(subject, 8) else { return };
+    let Some(mut rig) = made(subject, 8, "fail-safe", findings) else { return };
     let Some(fail_safe) = rig.fail_safe() else {
         return match subject.library.descriptor().actuator {
             true => findings
@@ -354,7 +293,9 @@ pub(super) fn fail_safe(subject: &Subject, findings: &mut Findings) {
     let twice = |rig: &mut Rig<'_>, when: &str, findings: &mut Findings| {
         for time in ["first", "second"] {
             let status = rig.apply(&fail_safe);
-            if status != raw::OK {
+            if status == raw::ERR_IO {
+                findings.skip("fail-safe", "apply found no device or file; see its parameters");
+            } else if status != raw::OK {
                 findings.fail(
                     "fail-safe",
                     format!("apply answers {} {when}, the {time} time", word(status)),
