@@ -5,4 +5,5 @@ mod constant;
 pub mod ops;
 mod run;
 
+pub use edgemill_model::{graph, tensor};
 pub use run::{Reference, ReferenceError};

@@ -1,6 +1,6 @@
 //! From the packets' tensors to real numbers, through the graph, and back.
-use edgemill_model::graph::{Graph, Limits};
 use edgemill_reference::Reference;
+use edgemill_reference::graph::{Graph, Limits};
 use edgemill_sdk::{Call, DType, Error, Format, Result, Status, TensorView, format};
 
 /// A model that is ready to run.

@@ -1,5 +1,5 @@
-use edgemill_model::graph::{Clamp, Constant, Element, Graph, Op};
-use edgemill_model::tensor::{self, TensorSpec};
+use edgemill_reference::graph::{Clamp, Constant, Element, Graph, Op};
+use edgemill_reference::tensor::{self, TensorSpec};
 use edgemill_sdk::testing::Bench;
 use edgemill_sdk::{Contract, Format, Reason, Status, format, raw};
 
