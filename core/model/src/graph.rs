@@ -15,6 +15,9 @@ use crate::tensor::{DType, MAX_RANK, Quantization, TensorSpec};
 pub use bytes::{Limits, MAGIC, VERSION};
 pub use op::{Clamp, Op, Window};
 
+/// What a package's manifest calls these bytes.
+pub const FORMAT: &str = "edgemill-graph-1";
+
 /// Names a value of one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(u32);

@@ -8,7 +8,7 @@ use edgemill_config::{Board, Paths};
 use edgemill_control::{
     Failure as Refusal, FailureKind, Installed, ModelStatus, Reply, Responder, SlotStatus,
 };
-use edgemill_store::device::store::{Slot, Slots, Store};
+use edgemill_store::device::store::{Delivered, Slots};
 use edgemill_store::device::{DeviceKey, Place, Policy, StoreError, now_unix_s};
 
 use crate::exit::{Exit, Failure};
@@ -26,6 +26,8 @@ pub enum Job {
     Activate(String, Responder),
     /// Go back to the previous.
     Rollback(String, Responder),
+    /// Everything has run well for long enough: probations end.
+    Proven,
 }
 
 /// Who does it.
@@ -46,12 +48,17 @@ impl Keeper {
 
     /// Does jobs until nobody can ask any more.
     pub fn work(&self, jobs: &Receiver<Job>) {
+        self.end_probations(false);
         for job in jobs {
             let (responder, answer) = match job {
                 Job::List(responder) => (responder, self.list()),
                 Job::Install(file, responder) => (responder, self.install(file)),
                 Job::Activate(model, responder) => (responder, self.activate(&model)),
                 Job::Rollback(model, responder) => (responder, self.rollback(&model)),
+                Job::Proven => {
+                    self.end_probations(true);
+                    continue;
+                }
             };
             responder.send(answer.map_err(|failure| refusal(&failure)));
         }
@@ -69,26 +76,16 @@ impl Keeper {
         }
     }
 
-    /// The first package of a model becomes active at once: there is nothing that it could displace.
     fn install(&self, file: File) -> Result<Reply, Failure> {
         let key = DeviceKey::load(&self.paths.device_key);
         let key = key.map_err(|error| Failure::new(Exit::Model, error))?;
         let place = Place::Board(&self.board);
         let policy = Policy { trust: self.trust.load()?, place, now_unix_s: now_unix_s() };
-        let (model, slot, active) = self.shelf.write(&self.paths, |store| {
-            let slot = store.install(file, &policy, &key)?;
-            let model = owner(store, &slot);
-            let first = store.slots(&model)?.active.is_none();
-            if first {
-                store.activate(&model)?;
-                // With nothing to go back to there is nothing to be on probation against.
-                store.commit(&model)?;
-            }
-            Ok((model, slot, first))
-        })?;
-        let place = if active { "active" } else { "candidate" };
+        let Delivered { model, slot, place } =
+            self.shelf.write(&self.paths, |store| store.deliver(file, &policy, &key))?;
         self.tell(&format!("model {model} {} installed, now {place}", slot.version));
-        Ok(Reply::Installed(Installed { model, version: slot.version, slot: place.to_owned() }))
+        self.end_probations(false);
+        Ok(Reply::Installed(Installed { model, version: slot.version, slot: place.to_string() }))
     }
 
     fn activate(&self, model: &str) -> Result<Reply, Failure> {
@@ -99,6 +96,25 @@ impl Keeper {
     fn rollback(&self, model: &str) -> Result<Reply, Failure> {
         let slot = self.shelf.write(&self.paths, |store| store.rollback(model))?;
         Ok(self.changed(format!("model {model}: back to version {}", slot.version)))
+    }
+
+    /// From the end of its probation on, nothing older than the active package is taken. One that displaced nothing has
+    /// nothing to go back to, and none.
+    fn end_probations(&self, proven: bool) {
+        let due = self.shelf.read(&self.paths, |store| {
+            let due = store.state().models.iter().filter(|(_, slots)| {
+                slots.probation && slots.active.is_some() && (proven || slots.previous.is_none())
+            });
+            Ok(due.map(|(model, _)| model.clone()).collect::<Vec<_>>())
+        });
+        for model in due.unwrap_or_default() {
+            match self.shelf.write(&self.paths, |store| store.commit(&model)) {
+                Ok(()) => {
+                    self.tell(&format!("model {model} is proven; nothing older is taken any more"))
+                }
+                Err(failure) => log::line(Level::Warn, "store", &failure.message),
+            }
+        }
     }
 
     /// The stages that use the model are made anew by a reload.
@@ -113,25 +129,13 @@ impl Keeper {
     }
 }
 
-/// The model whose candidate this is.
-fn owner(store: &Store, slot: &Slot) -> String {
-    let mut models = store.state().models.iter();
-    let found = models.find(|(_, slots)| slots.candidate.as_ref() == Some(slot));
-    found.map(|(model, _)| model.clone()).unwrap_or_default()
-}
-
 fn status(model: &str, slots: &Slots) -> ModelStatus {
-    let named =
-        [("active", &slots.active), ("candidate", &slots.candidate), ("previous", &slots.previous)];
-    let filled = named.into_iter().filter_map(|(name, slot)| {
-        let slot = slot.as_ref()?;
-        Some(SlotStatus {
-            slot: name.to_owned(),
-            version: slot.version.clone(),
-            counter: slot.counter,
-            digest: slot.object.to_string(),
-            bytes: slot.bytes,
-        })
+    let filled = slots.filled().map(|(name, slot)| SlotStatus {
+        slot: name.to_string(),
+        version: slot.version.clone(),
+        counter: slot.counter,
+        digest: slot.object.to_string(),
+        bytes: slot.bytes,
     });
     ModelStatus { model: model.to_owned(), floor: slots.floor, slots: filled.collect() }
 }

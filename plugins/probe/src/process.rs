@@ -107,6 +107,9 @@ impl<'m> Run<'m> {
             }
         }
         let Some((port, input)) = first else { return Ok(()) };
+        if counts.first_capture_ns == 0 {
+            counts.first_capture_ns = input.origin().capture_ns;
+        }
         self.fail(input.origin().sequence, counts)?;
         match self.role {
             Role::Pass if self.hold > 0 => self.hold_back(port, counts, call),
@@ -134,6 +137,7 @@ impl<'m> Run<'m> {
 
     fn flush(&mut self, counts: &mut Counts, call: &Call<'_, 'm>) -> Result<()> {
         counts.flushed += 1;
+        counts.flushed_ns = call.host().now_ns();
         while !self.held.is_empty() {
             self.emit_oldest(counts, call)?;
         }

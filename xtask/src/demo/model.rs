@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::pictures::Pictures;
 use super::places::Places;
@@ -119,6 +120,19 @@ pub fn measure(places: &Places, pictures: &Pictures) -> Result<Learnt> {
     let evaluated = serde_json::from_str(&printed)
         .with_context(|| format!("`edgemill model evaluate` said {printed}"))?;
     Ok(Learnt { evaluated, package_bytes: [bytes("f32")?, bytes("int8")?] })
+}
+
+/// The int8 network that is used and its contract, as files of their own.
+pub fn files(places: &Places) -> Result<(PathBuf, PathBuf)> {
+    let index = fs::read(places.demo("model/trained.json")).context("no model was trained")?;
+    let index: Value = serde_json::from_slice(&index)?;
+    let seed = index["best_seed"].as_u64().context("trained.json names no best seed")?;
+    let mut inspect = places.tool();
+    inspect.args(["model", "inspect", "--json"]).arg(package(places, "int8"));
+    let manifest: Value = serde_json::from_str(&output(&mut inspect)?)?;
+    let contract = places.demo("model/contract.json");
+    fs::write(&contract, manifest["release"]["contract"].to_string())?;
+    Ok((places.demo(&format!("model/seed-{seed}.int8.graph")), contract))
 }
 
 fn package(places: &Places, form: &str) -> PathBuf {

@@ -159,10 +159,12 @@ fn stop(daemon: &mut Child) -> Result<()> {
     Ok(())
 }
 
+/// The log's decisions. Where the actuator went to its safe state stands between them, with no sequence number.
 fn decisions(log: &Path) -> Result<Vec<Decision>> {
     let text = fs::read_to_string(log)?;
+    let lines = text.lines().filter(|line| line.contains("\"sequence\""));
     let parse = |line| serde_json::from_str(line).with_context(|| format!("in {}", log.display()));
-    text.lines().map(parse).collect()
+    lines.map(parse).collect()
 }
 
 fn account(places: &Places) -> Result<Account> {

@@ -19,4 +19,4 @@ mod write;
 pub use error::{SlotName, StoreError};
 pub use read::ReadStore;
 pub use state::{Slot, Slots, State};
-pub use write::Store;
+pub use write::{Delivered, Store};

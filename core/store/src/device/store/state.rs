@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use edgemill_model::manifest::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
+use super::SlotName;
 use crate::cipher::{check_state, seal_state};
 use crate::device::StoreKey;
 
@@ -47,6 +48,16 @@ pub struct Slots {
 }
 
 impl Slots {
+    /// Those that hold something, with their names.
+    pub fn filled(&self) -> impl Iterator<Item = (SlotName, &Slot)> {
+        let named = [
+            (SlotName::Active, &self.active),
+            (SlotName::Candidate, &self.candidate),
+            (SlotName::Previous, &self.previous),
+        ];
+        named.into_iter().filter_map(|(name, slot)| Some((name, slot.as_ref()?)))
+    }
+
     fn all(&self) -> impl Iterator<Item = &Slot> {
         [&self.active, &self.candidate, &self.previous].into_iter().flatten()
     }

@@ -39,6 +39,17 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// What [`Store::deliver`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Name of the model.
+    pub model: String,
+    /// The package.
+    pub slot: Slot,
+    /// Where it is now.
+    pub place: SlotName,
+}
+
 impl Store {
     /// Locks and opens the store at `dir`, and removes what a cut left half-written.
     ///
@@ -102,6 +113,25 @@ impl Store {
         }
     }
 
+    /// Installs a package, and makes it active where its model has no active one yet: there is nothing that it
+    /// could displace.
+    ///
+    /// # Errors
+    /// Those of [`Store::install`] and [`Store::activate`].
+    pub fn deliver(
+        &mut self,
+        package: impl Read,
+        policy: &Policy<'_>,
+        device_key: &DeviceKey,
+    ) -> Result<Delivered, StoreError> {
+        let (model, slot) = self.install_named(package, policy, device_key)?;
+        if self.slots(&model)?.active.is_some() {
+            return Ok(Delivered { model, slot, place: SlotName::Candidate });
+        }
+        self.activate(&model)?;
+        Ok(Delivered { model, slot, place: SlotName::Active })
+    }
+
     /// Reads a package, bounded, judges it, wraps its content key to this store's key and keeps it as the
     /// model's candidate. The body is copied as it is, and opened once to prove that it can be.
     ///
@@ -113,6 +143,15 @@ impl Store {
         policy: &Policy<'_>,
         device_key: &DeviceKey,
     ) -> Result<Slot, StoreError> {
+        self.install_named(package, policy, device_key).map(|(_, slot)| slot)
+    }
+
+    fn install_named(
+        &mut self,
+        package: impl Read,
+        policy: &Policy<'_>,
+        device_key: &DeviceKey,
+    ) -> Result<(String, Slot), StoreError> {
         self.check_root(policy.trust)?;
         let mut package = BufReader::with_capacity(CHUNK_BYTES as usize, package);
         let prefix = Prefix::read(&mut package)?;
@@ -125,12 +164,12 @@ impl Store {
         let slot = self.keep(&prefix, &mut package, policy, floor)?;
         let mut next = self.state.clone();
         next.root_version = next.root_version.max(policy.trust.version());
-        next.models.entry(model).or_default().candidate = Some(slot.clone());
+        next.models.entry(model.clone()).or_default().candidate = Some(slot.clone());
         let committed = self.commit_state(next);
         if committed.is_err() && !self.state.objects().any(|named| *named == slot.object) {
             let _ = self.disk.remove(&object_path(&self.dir, &slot.object));
         }
-        committed.map(|()| slot)
+        committed.map(|()| (model, slot))
     }
 
     /// Makes the candidate of `model` its active package, on probation, and the active one its previous.

@@ -1,0 +1,21 @@
+//! `edgemill bench …`: what the pipeline itself costs.
+mod pipeline;
+
+use clap::Subcommand;
+
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// The verbs of `edgemill bench`.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Send buffers through four stages, each a plugin, and measure what a frame costs.
+    Pipeline(pipeline::Args),
+}
+
+/// Runs one of them.
+pub fn run(verb: &Verb, output: &Output) -> Result<(), Failure> {
+    match verb {
+        Verb::Pipeline(args) => pipeline::run(args, output),
+    }
+}

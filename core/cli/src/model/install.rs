@@ -1,0 +1,47 @@
+//! `edgemill model install`: a package into the box's store, as candidate or, where the model is new, active.
+use std::fs::File;
+use std::path::PathBuf;
+
+use edgemill_config::Board;
+use edgemill_control::Installed;
+use edgemill_store::device::store::Delivered;
+use edgemill_store::device::{DeviceKey, Place, Policy, Store, Trust, now_unix_s};
+
+use super::store::{Writer, writer};
+use crate::board::BoardArgs;
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `edgemill model install`.
+#[derive(clap::Args)]
+#[command(after_help = "Example: edgemill model install lights.emp --board target/demo/board.toml")]
+pub struct Args {
+    /// The package.
+    file: PathBuf,
+    #[command(flatten)]
+    board: BoardArgs,
+}
+
+/// Verifies and installs; a package that is refused changes nothing.
+pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let board = args.board.load()?;
+    let named =
+        |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", args.file.display()));
+    let file = File::open(&args.file).map_err(|error| named(&error))?;
+    let installed = match writer(&board)? {
+        Writer::Daemon(client) => client.install(&file)?,
+        Writer::Here(mut store) => install(&mut store, &board, &file)?,
+    };
+    let text =
+        format!("{} {} is installed as {}", installed.model, installed.version, installed.slot);
+    output.result(&installed, text)
+}
+
+fn install(store: &mut Store, board: &Board, package: &File) -> Result<Installed, Failure> {
+    let trust = Trust::load(&board.paths.trust)?;
+    let device = DeviceKey::load(&board.paths.device_key)?;
+    let place = Place::Board(&board.name.value);
+    let policy = Policy { trust: &trust, place, now_unix_s: now_unix_s() };
+    let Delivered { model, slot, place } = store.deliver(package, &policy, &device)?;
+    Ok(Installed { model, version: slot.version, slot: place.to_string() })
+}

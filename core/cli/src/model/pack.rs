@@ -1,0 +1,101 @@
+//! `edgemill model pack`: a network and what is said of it become a package, sealed to its recipients.
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use edgemill_learn::Compressed;
+use edgemill_model::manifest::{Boards, Release};
+use edgemill_store::author::Package;
+use edgemill_store::keys::PublicDeviceKey;
+use serde_json::json;
+
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `edgemill model pack`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: edgemill model pack model --counter 1 --recipient keys/device.pub --output lights.emp"
+)]
+pub struct Args {
+    /// The training folder, compressed.
+    folder: PathBuf,
+    /// Which form of its best network.
+    #[arg(long, value_enum, default_value_t = Form::Int8)]
+    form: Form,
+    /// The model's name; the recipe's when none is given.
+    #[arg(long)]
+    name: Option<String>,
+    /// The version that people read.
+    #[arg(long, default_value = "1.0.0")]
+    model_version: String,
+    /// The security counter: a box never goes back below the one it has committed to.
+    #[arg(long)]
+    counter: u64,
+    /// A board that may run it, by the name in its board.toml; again for further ones; any when none is given.
+    #[arg(long, value_name = "NAME")]
+    board: Vec<String>,
+    /// The public key of a box that may open it; again for further ones.
+    #[arg(long, value_name = "FILE", required = true)]
+    recipient: Vec<PathBuf>,
+    /// Licence of the model, an SPDX expression or words.
+    #[arg(long, default_value = "Apache-2.0")]
+    licence: String,
+    /// What people should know of the model: for what, from what, how good.
+    #[arg(long, default_value = "")]
+    card: String,
+    /// The package.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Float or quantized.
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// As it was trained.
+    F32,
+    /// As `model compress` made it.
+    Int8,
+}
+
+/// Packs; the package still has to be signed.
+pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let compressed = Compressed::load(&args.folder).map_err(Failure::model)?;
+    let (graph, contract) = match args.form {
+        Form::F32 => (compressed.best_f32(), compressed.f32_contract()),
+        Form::Int8 => (compressed.best_int8(), compressed.int8_contract()),
+    };
+    let release = Release {
+        name: args.name.clone().unwrap_or_else(|| compressed.trained.recipe.name.clone()),
+        version: args.model_version.clone(),
+        counter: args.counter,
+        contract,
+        boards: boards(&args.board),
+        graph_format: edgemill_model::graph::FORMAT.into(),
+        report: report(&compressed),
+        card: args.card.clone(),
+        licence: args.licence.clone(),
+        expires_unix_s: None,
+    };
+    let recipients: Vec<PublicDeviceKey> =
+        args.recipient.iter().map(|file| PublicDeviceKey::load(file)).collect::<Result<_, _>>()?;
+    let package = Package::pack(graph, release)?.seal(&recipients)?;
+    package.write_file(&args.output)?;
+    let (file, bytes) = (args.output.display().to_string(), package.to_bytes().len());
+    output.result(
+        &json!({ "file": file, "bytes": bytes }),
+        format!("{file}: {bytes} bytes, not signed yet: `edgemill model sign {file} --keys DIR`"),
+    )
+}
+
+fn boards(names: &[String]) -> Boards {
+    if names.is_empty() { Boards::Any } else { Boards::Named(names.to_vec()) }
+}
+
+/// What training measured, on pictures kept apart.
+fn report(compressed: &Compressed) -> BTreeMap<String, f64> {
+    let trained = &compressed.trained;
+    let score = trained.outcomes[trained.best].validation;
+    let accuracy = score.right as f64 / score.total as f64;
+    BTreeMap::from([("accuracy_validation_f32".into(), accuracy)])
+}
