@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use edgemill_model::manifest::Boards;
 use edgemill_store::author::KeyRing;
 
+use crate::c_plugins::{build, picture_sink};
 use crate::keys::{open, package, release, sign, signed_site};
 use crate::programs;
-use crate::site::{Site, board, snapshot};
+use crate::site::{Site, snapshot};
 
 /// A pipeline of two probes, with these lines for the source and for the sink.
 fn two(source: &str, sink: &str) -> String {
@@ -74,7 +75,7 @@ fn files_that_are_wrong() {
         (
             "an unknown parameter",
             two(SOURCE, "plugin = \"probe\"\nparams = { role = \"sink\", byts = 3 }"),
-            &["p.toml:9:27", "`byts`", "did you mean `bytes`?"],
+            &["p.toml:9:34", "`byts`", "did you mean `bytes`?"],
         ),
         (
             "a parameter out of range",
@@ -112,10 +113,13 @@ fn spoilt(site: &Site, spoil: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     fs::write(&path, spoil(bytes)).unwrap();
 }
 
+/// The fault, how the site gets it, and what is said.
+type Case<'a> = (&'a str, &'a dyn Fn(&Site), &'a [&'a str]);
+
 #[test]
 fn plugins_that_are_none() {
     let other_machine: u8 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
-    let cases: [(&str, &dyn Fn(&Site), &[&str]); 6] = [
+    let cases: [Case<'_>; 6] = [
         (
             "missing",
             &|site| {
@@ -183,21 +187,9 @@ fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn a_plugin_of_another_version_of_the_boundary() {
     let site = Site::new();
     site.pipeline("p", &two(SOURCE, SINK));
-    let source = site
-        .write("alien.c", "struct { unsigned version, size; } const edgemill_entry = { 99, 8 };\n");
-    let compiler = if cfg!(target_arch = "aarch64") && programs::emulated() {
-        "aarch64-linux-gnu-gcc"
-    } else {
-        "cc"
-    };
-    let built = std::process::Command::new(compiler)
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(site.folder.join("plugins/probe.so"))
-        .arg(&source)
-        .status();
-    assert!(
-        built.unwrap_or_else(|error| panic!("{compiler}: {error}; install a C compiler")).success()
-    );
+    let alien = "__attribute__((visibility(\"default\"))) extern const unsigned edgemill_entry[2];\n\
+        const unsigned edgemill_entry[2] = {99, 8};\n";
+    build(&site, &site.write("alien.c", alien), "probe");
     let said =
         ["p.toml:4:10", "probe.so", "version 99 of the plugin boundary", "this host's headers"];
     refused(&site, "ABI mismatch", 4, &said);
@@ -239,14 +231,27 @@ fn plugins_that_nobody_signed() {
 #[test]
 fn a_device_that_is_not_there() {
     let site = Site::new();
-    site.write("board.toml", &board("allow-unsigned = true"));
+    picture_sink(&site);
     let camera = "source = \"v4l\"\nparams = { device = \"/dev/no-such-camera\" }";
-    let sink = "plugin = \"probe\"\nparams = { role = \"sink\", bytes = 3 }";
-    site.plugin("probe").plugin("preprocess-image").pipeline("p", &two(camera, sink));
-    let message =
-        String::from_utf8_lossy(&site.check(&site.folder.join("pipelines/p.toml"), false).stderr)
-            .into_owned();
-    assert!(message.contains("sink.in takes"), "formats are judged first: {message}");
+    site.pipeline("p", &two(camera, "plugin = \"picture-sink\""));
+    let checked = site.check(&site.folder.join("pipelines/p.toml"), false);
+    assert_eq!(checked.status.code(), Some(0), "a check opens no device");
+    let before = disk(&site);
+    let ran = site.start().wait();
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    let said =
+        ["p.toml:4:10", "camera /dev/no-such-camera is absent", "Connect it, or set `device`"];
+    fits("camera absent", &ran.stderr, &said);
+    assert_eq!(before, disk(&site), "run changed the disk");
+}
+
+#[test]
+fn a_recording_that_is_not_there() {
+    let site = Site::new();
+    picture_sink(&site);
+    let replay = "source = \"replay\"\nparams = { path = \"no/such/folder\" }";
+    site.pipeline("p", &two(replay, "plugin = \"picture-sink\""));
+    refused(&site, "recording absent", 3, &["p.toml:5:19", "no/such/folder"]);
 }
 
 #[test]

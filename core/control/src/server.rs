@@ -69,12 +69,15 @@ const TO_SEND: Duration = Duration::from_secs(2);
 /// And this long to read the answer.
 const TO_READ: Duration = Duration::from_secs(1);
 
-/// The socket, owned by the daemon; removed when dropped.
+/// The socket, owned by the daemon; removed when dropped, and with it the run folder, if it was made for it and is
+/// empty.
 #[derive(Debug)]
 pub struct Listener {
     listener: UnixListener,
     path: PathBuf,
     inode: u64,
+    /// The run folder, where it was made for this socket.
+    made: Option<PathBuf>,
 }
 
 impl Listener {
@@ -86,12 +89,13 @@ impl Listener {
     pub fn bind(run: &Path) -> Result<Self, ServerError> {
         let path = run.join(crate::SOCKET);
         let failed = |source: io::Error| ServerError::Bind { path: path.clone(), source };
+        let made = (!run.exists()).then(|| run.to_owned());
         fs::DirBuilder::new().recursive(true).mode(0o750).create(run).map_err(failed)?;
         if UnixStream::connect(&path).is_ok() {
             return Err(ServerError::InUse(path));
         }
         let (listener, inode) = Self::replace(&path).map_err(failed)?;
-        Ok(Self { listener, path, inode })
+        Ok(Self { listener, path, inode, made })
     }
 
     /// Bound under another name and renamed, so that nobody meets a socket whose mode is not yet set.
@@ -158,6 +162,9 @@ impl Drop for Listener {
         let ours = fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode);
         if ours {
             let _ = fs::remove_file(&self.path);
+        }
+        if let Some(run) = &self.made {
+            let _ = fs::remove_dir(run);
         }
     }
 }

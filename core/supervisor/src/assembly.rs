@@ -187,7 +187,7 @@ pub fn run_failure(pipeline: &Pipeline, error: &RunError) -> Failure {
     };
     let (at, other) = match error {
         RunError::Plan(error) => places(pipeline, stage, error),
-        _ => (stage.map(|stage| work_place(stage)), None),
+        _ => (stage.map(work_place), None),
     };
     let at = at.unwrap_or_else(|| pipeline.name.at.clone());
     let other = other.map(|other| format!(" ({} is at {})", other.name.value, other.name.at));

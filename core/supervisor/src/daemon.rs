@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use edgemill_pipeline::{State, Stop};
 
 use crate::change::{Base, Context};
 use crate::exit::{Exit, Failure};
-use crate::keeper::Keeper;
+use crate::keeper::{Job, Keeper};
 use crate::log::{self, Level};
 use crate::models::TrustFile;
 use crate::pulse::Pulse;
@@ -30,6 +30,8 @@ use crate::service::{self, Command, Desk, Door, Service};
 
 /// Without anything to hear, the thread looks around this often.
 const TICK: Duration = Duration::from_millis(250);
+/// A new model has proven itself when everything has run well for so long.
+const PROBATION: Duration = Duration::from_secs(600);
 
 /// All that the supervisor's thread has.
 pub struct Daemon {
@@ -55,12 +57,15 @@ pub struct Daemon {
     fatal: Option<String>,
     pulse: Pulse,
     next_pat: Instant,
+    /// Since when everything has run well under one configuration.
+    pub(crate) well_since: Instant,
 }
 
 /// The control thread.
 struct Control {
     stop: Arc<Waker>,
     thread: JoinHandle<()>,
+    store: Sender<Job>,
 }
 
 /// How the daemon ended.
@@ -109,6 +114,7 @@ impl Daemon {
             fatal: None,
             pulse: Pulse::default(),
             next_pat: began,
+            well_since: began,
         })
     }
 
@@ -154,6 +160,7 @@ impl Daemon {
         self.pipelines.retain(|running| !(running.leaving && running.ended.is_some()));
         self.finish_change();
         self.watch_stop();
+        self.prove();
         self.pat();
         Ok(())
     }
@@ -167,7 +174,7 @@ impl Daemon {
         match command {
             Command::Status(sender) => {
                 // One that has waited too long is gone.
-                let _ = self.status().map(|status| sender.try_send(status));
+                let _ = self.status().map(|status| sender.try_send(Box::new(status)));
             }
             Command::Reload(responder) => self.begin_change(responder),
             Command::Stop(responder) => {
@@ -187,6 +194,9 @@ impl Daemon {
         match event {
             Event::State { stage, state, why } => {
                 running.failed |= state == State::Held;
+                if is_trouble(state) {
+                    self.well_since = Instant::now();
+                }
                 tell_state(&who(&stage), state, why);
             }
             Event::Warning { stage, text } => log::line(Level::Warn, &who(&stage), &text),
@@ -296,9 +306,7 @@ impl Daemon {
 
     fn state(&self) -> DaemonState {
         let trouble = |running: &Running| {
-            running.runtime.status().stages.iter().any(|stage| {
-                matches!(stage.state, State::Degraded | State::Restarting | State::Held)
-            })
+            running.runtime.status().stages.iter().any(|stage| is_trouble(stage.state))
         };
         if self.stopping.is_some() {
             DaemonState::Stopping
@@ -334,6 +342,20 @@ impl Daemon {
         )
     }
 
+    /// Ends the probation of models once everything has run well for long enough.
+    fn prove(&mut self) {
+        if self.well_since.elapsed() < PROBATION {
+            return;
+        }
+        self.well_since = Instant::now();
+        if let Some(control) =
+            self.control.as_ref().filter(|_| self.state() == DaemonState::Running)
+        {
+            // A store's thread that is gone has said why.
+            let _ = control.store.send(Job::Proven);
+        }
+    }
+
     /// Pats systemd's watchdog at half its interval.
     fn pat(&mut self) {
         let now = Instant::now();
@@ -361,10 +383,10 @@ impl Daemon {
         let (store, jobs) = channel();
         spawn("store", move || keeper.work(&jobs))?;
         let stop = Arc::new(Waker::new().map_err(Failure::internal)?);
-        let service = Service { door, desk: self.desk.clone(), store };
+        let service = Service { door, desk: self.desk.clone(), store: store.clone() };
         let told = Arc::clone(&stop);
         let thread = spawn("control", move || service::serve(&listener, service, &told))?;
-        self.control = Some(Control { stop, thread });
+        self.control = Some(Control { stop, thread, store });
         Ok(())
     }
 }
@@ -377,6 +399,10 @@ pub(crate) fn spawn(
     const STACK_BYTES: usize = 256 * 1024;
     let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map_err(Failure::internal)
+}
+
+fn is_trouble(state: State) -> bool {
+    matches!(state, State::Degraded | State::Restarting | State::Held)
 }
 
 fn tell_state(who: &str, state: State, why: Option<String>) {

@@ -47,14 +47,16 @@ const MOST_BYTES: usize = 4000;
 impl Failure {
     /// A failure of this class. Lines of the message stay lines; other control characters are escaped.
     pub fn new(exit: Exit, message: impl Display) -> Self {
-        let lines = message.to_string();
-        let lines: Vec<String> = lines.lines().map(|line| printable(line, MOST_BYTES)).collect();
-        let mut message = lines.join("\n");
-        if message.len() > MOST_BYTES {
-            message.truncate(message.floor_char_boundary(MOST_BYTES));
-            message.push('…');
+        let mut shown = String::new();
+        for line in message.to_string().lines() {
+            let gap = if shown.is_empty() { "" } else { "\n" };
+            let left = MOST_BYTES.saturating_sub(shown.len());
+            shown = shown + gap + &printable(line, left);
+            if shown.len() >= MOST_BYTES {
+                break;
+            }
         }
-        Self { exit, message }
+        Self { exit, message: shown }
     }
 
     /// What the files say is wrong.

@@ -154,6 +154,7 @@ impl Daemon {
         let settled = self.pipelines.iter().all(|running| !running.is_changing());
         let Some(change) = self.change.take_if(|change| change.decided && settled) else { return };
         let answer = self.tell_change(&change);
+        self.well_since = std::time::Instant::now();
         self.record_actuators();
         for responder in change.askers {
             responder.send(answer.clone().map(Reply::Done).map_err(|failure| refusal(&failure)));

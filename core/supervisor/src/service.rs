@@ -17,7 +17,7 @@ use crate::log::{self, Level};
 /// What the supervisor's thread is asked to do.
 pub enum Command {
     /// Say how it goes.
-    Status(std::sync::mpsc::SyncSender<Status>),
+    Status(std::sync::mpsc::SyncSender<Box<Status>>),
     /// Read the configuration again; answer when that is done or refused.
     Reload(Option<Responder>),
     /// Stop in order.
@@ -153,7 +153,7 @@ impl Service {
         let (sender, receiver) = sync_channel(1);
         self.desk.ask(Command::Status(sender));
         match receiver.recv_timeout(PATIENCE) {
-            Ok(status) => Ok(Reply::Status(Box::new(status))),
+            Ok(status) => Ok(Reply::Status(status)),
             Err(_) => {
                 Err(Failure::new(FailureKind::Busy, "the daemon is stopping; ask again later"))
             }
