@@ -134,7 +134,7 @@ fn cell_bytes(cell: usize, width: usize, pixel_bytes: usize) -> std::ops::Range<
     cell * width / CELLS * pixel_bytes..(cell + 1) * width / CELLS * pixel_bytes
 }
 
-/// The number in a frame that [`Pattern`] drew, read back from its first row: for whoever tests what comes out of a
+/// The number in a frame that the pattern drew, read back from its first row: for whoever tests what comes out of a
 /// pipeline. `row` is `width` pixels of YUYV, GREY or RGB24; `None` if it is not a row of that many pixels.
 #[must_use]
 pub fn read_number(row: &[u8], width: usize) -> Option<u64> {

@@ -4,8 +4,8 @@ mod common;
 use std::path::Path;
 
 use edgemill_abi::Format;
-use edgemill_capture::Value;
 use edgemill_capture::pattern::read_number;
+use edgemill_capture::{SOURCES, Value};
 use edgemill_pipeline::account::{Account, StageAccount};
 
 use common::{Seen, start};
@@ -173,4 +173,20 @@ fn the_test_pictures_are_all_played() {
     let (account, seen, log) = start("replay", &params).unwrap().until_its_end();
     assert_eq!((source(&account).emitted, seen.len()), (297, 297));
     assert!(log.is_empty() && seen.iter().all(|frame| frame.bytes.len() == 640 * 480 * 2));
+}
+
+#[test]
+fn the_documentation_has_every_parameter() {
+    let docs = include_str!("../../../docs/sources.md");
+    for source in SOURCES {
+        let heading = format!("## `{}`", source.name);
+        let section = docs.split(&heading).nth(1).expect("a section").split("\n## ").next();
+        for param in source.params {
+            let default = param.fallback().map_or("required".to_owned(), |v| format!("`{v}`"));
+            let row = format!("| `{}` | {default} | {} |", param.name, param.allowed());
+            assert!(section.is_some_and(|text| text.contains(&row)), "{}: {row}", source.name);
+        }
+        let rows = section.unwrap_or_default().matches("\n| `").count();
+        assert_eq!(rows, source.params.len(), "{}: a parameter that there is not", source.name);
+    }
 }
