@@ -22,7 +22,7 @@ pub enum CsvError {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// More than [`MOST_BYTES`].
+    /// More than 256 MiB.
     #[error("{} is {bytes} bytes; {MOST_BYTES} is the most: split the recording", show(path))]
     TooLarge {
         /// The file.
