@@ -67,7 +67,7 @@ pub fn learn(places: &Places, pictures: &Pictures) -> Result<()> {
     let (recipe, folder) = (places.demo("recipe.toml"), places.demo("model"));
     let wanted = include_str!("../../../core/learn/recipes/traffic-light.toml");
     let same = fs::read_to_string(&recipe).is_ok_and(|old| old == wanted);
-    if same && folder.join("compressed").exists() {
+    if same && folder.join("compressed.json").exists() {
         eprintln!("      the model of an earlier run is used again");
         return Ok(());
     }
@@ -77,8 +77,7 @@ pub fn learn(places: &Places, pictures: &Pictures) -> Result<()> {
     run(train.arg("--data").arg(&pictures.train_folder).arg("--output").arg(&folder))?;
     let mut compress = places.tool();
     compress.args(["model", "compress"]).arg(&folder).arg("--data").arg(&pictures.train_folder);
-    run(&mut compress)?;
-    fs::write(folder.join("compressed"), "").context("cannot note that the model is made")
+    run(&mut compress)
 }
 
 /// Packs both forms, signs them, and installs the int8 one where it is not the one installed.
@@ -101,7 +100,7 @@ const FORMS: [&str; 2] = ["f32", "int8"];
 fn pack(places: &Places, form: &str) -> Result<()> {
     let (package, folder, keys) =
         (package(places, form), places.demo("model"), places.demo("keys"));
-    if newer(&package, &folder.join("compressed"))? {
+    if newer(&package, &folder.join("compressed.json"))? {
         return Ok(());
     }
     let mut pack = places.tool();

@@ -53,8 +53,10 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let folder = Folder::new()?;
     let probe = args.probe.clone().unwrap_or_else(beside);
     fs::create_dir(folder.0.join("plugins")).map_err(Failure::internal)?;
-    fs::copy(&probe, folder.0.join("plugins/probe.so"))
-        .map_err(|error| Failure::plugin(format!("{}: {error}", probe.display())))?;
+    fs::copy(&probe, folder.0.join("plugins/probe.so")).map_err(|error| {
+        let named = probe.display();
+        Failure::plugin(format!("{named}: {error}; name the plugin `probe` with --probe FILE"))
+    })?;
     write(&folder.0.join("board.toml"), BOARD)?;
     write(&folder.0.join("bench.toml"), &pipeline(args))?;
     let report = folder.0.join("report.json");
@@ -116,7 +118,7 @@ fn pipeline(args: &Args) -> String {
     };
     let from =
         |stage| format!("input = {{ from = \"{stage}\", overflow = \"block\", capacity = 4 }}\n");
-    let source = format!("role = \"source\", count = {frames}, pace_us = {pace}");
+    let source = format!("role = \"source\", count = {frames}, pace-us = {pace}");
     let sink = "role = \"sink\", path = \"sink.jsonl\"";
     [
         "name = \"bench\"\n\n".to_string(),
