@@ -12,6 +12,7 @@ pub mod memory;
 pub mod notify;
 pub mod poll;
 pub mod process;
+pub mod program;
 pub mod sched;
 pub mod signal;
 pub mod socket;
