@@ -53,8 +53,8 @@ impl Figures {
         latencies.sort_by(f64::total_cmp);
         Self {
             accuracy_pipeline: accuracy(demo, decisions),
-            p50_us: quantile(&latencies, 0.5),
-            p99_us: quantile(&latencies, 0.99),
+            p50_us: quantile(&latencies, 50),
+            p99_us: quantile(&latencies, 99),
         }
     }
 
@@ -146,9 +146,9 @@ fn latency_us(decision: &Decision) -> f64 {
     decision.acted_ns.saturating_sub(decision.capture_ns) as f64 / 1e3
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+fn quantile(sorted: &[f64], percent: usize) -> f64 {
     let last = sorted.len().saturating_sub(1);
-    sorted.get((share * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
+    sorted.get(last * percent / 100).copied().unwrap_or(f64::NAN)
 }
 
 fn percent(fraction: f64) -> String {
