@@ -39,19 +39,22 @@ fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let cases =
         [loading::cases(), stage::cases(), faults::cases(), panics::cases(), shipped::cases()];
-    let mut failed = 0;
+    let (mut passed, mut failed) = (0, 0);
     for case in cases.into_iter().flatten() {
         if !wanted.is_empty() && !wanted.iter().any(|w| case.name.contains(w)) {
             continue;
         }
         match (case.run)() {
-            Ok(()) => println!("test {} ... ok", case.name),
+            Ok(()) => {
+                passed += 1;
+                println!("test {} ... ok", case.name);
+            }
             Err(why) => {
                 failed += 1;
                 println!("test {} ... FAILED\n{why}\n", case.name);
             }
         }
     }
-    println!("{failed} failed");
+    println!("\n{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
 }

@@ -58,7 +58,10 @@ pub fn built(name: &str) -> Result<PathBuf, String> {
     let path = folder.join(format!("lib{}.so", name.replace('-', "_")));
     match path.is_file() {
         true => Ok(path),
-        false => Err(format!("{} is absent: cargo build --release -p {name}", path.display())),
+        false => Err(format!(
+            "{} is absent; build it as this test was built: cargo build --release -p {name}",
+            path.display()
+        )),
     }
 }
 
