@@ -3,13 +3,14 @@
 //! The daemon leaves a list of its actuators in the run folder whenever its pipelines change, written whole or not
 //! at all. This verb, which the unit runs however the daemon ended, loads only these plugins, by the digests they had
 //! then, and applies what they offer. It reads no configuration and no store, so that neither can keep it from its work.
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edgemill_config::printable;
 use edgemill_host::{Library, LogThread, PluginStage, Setup};
-use edgemill_linux::file::write_atomic;
 use edgemill_pipeline::stage::Stage;
 use serde::{Deserialize, Serialize};
 
@@ -31,15 +32,27 @@ struct List {
     actuators: Vec<Actuator>,
 }
 
-/// Writes the list of the actuators that run from now on.
+/// Writes the list of the actuators that run from now on, or changes nothing. Not synced: the run folder is not meant to
+/// outlive the machine's power, and the supervisor's thread must not wait for a disk.
 ///
 /// # Errors
 /// The run folder does not take it.
 pub fn record(run: &Path, actuators: Vec<Actuator>) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(&List { version: VERSION, actuators });
     let json = json.map_err(Failure::internal)?;
-    write_atomic(&run.join(LIST), &json, 0o600).map_err(|error| {
-        Failure::new(Exit::Device, format!("{error}; check the folder `run` of board.toml"))
+    let (path, new) = (run.join(LIST), run.join(format!("{LIST}.new")));
+    let mut file = OpenOptions::new();
+    let written = file
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(&json))
+        .and_then(|()| fs::rename(&new, &path));
+    written.map_err(|error| {
+        let path = printable(&path.to_string_lossy(), 300);
+        Failure::new(Exit::Device, format!("{path}: {error}; check the folder `run` of board.toml"))
     })
 }
 

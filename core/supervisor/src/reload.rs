@@ -14,6 +14,7 @@ use crate::keeper::refusal;
 use crate::log::{self, Level};
 use crate::running::Running;
 use crate::service::{Command, Door};
+use crate::settings;
 
 /// The change that is under way.
 #[derive(Default)]
@@ -161,6 +162,7 @@ impl Daemon {
         }
         let _ = self.notifier.ready();
         self.tell_status();
+        settings::release_code(self.base.as_ref().is_some_and(|base| base.memory_locked));
         if let Some(askers) = self.asked_again.take() {
             self.begin_change(None);
             if let Some(change) = &mut self.change {

@@ -1,6 +1,6 @@
 //! Settings of the whole process, made before any thread but the first runs.
 use edgemill_config::{Board, MemoryLock};
-use edgemill_linux::{memory, process};
+use edgemill_linux::{memory, process, program};
 
 use crate::exit::{Exit, Failure};
 use crate::log::{self, Level};
@@ -38,4 +38,11 @@ pub fn lock_memory(board: &Board) -> Result<bool, Failure> {
     }
     log::line(Level::Warn, "", &format!("memory is not locked: {error}; {remedy}"));
     Ok(false)
+}
+
+/// Gives back the code that only the change of configuration needed: two thirds of the program.
+pub fn release_code(memory_locked: bool) {
+    if let Err(error) = program::release_code(memory_locked) {
+        log::line(Level::Debug, "", &format!("{error}; memory use stays higher"));
+    }
 }
