@@ -1,8 +1,8 @@
 //! NEON without the dot product: `smull` and `sadalp`. Two sums of each column stand side by side until the end.
 use std::arch::aarch64::{
-    int8x16_t, int32x4_t, vaddq_s32, vcombine_s32, vcvtnq_s32_f32, vcvtq_f32_s32, vdup_n_s32,
-    vdupq_n_f32, vdupq_n_s32, vget_low_s8, vld1q_f32, vld1q_s8, vld1q_s32, vmaxq_f32, vmaxq_s32,
-    vminq_f32, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vreinterpret_s8_s32,
+    int8x16_t, vaddq_s32, vcombine_s32, vcvtnq_s32_f32, vcvtq_f32_s32, vdup_n_s32, vdupq_n_f32,
+    vdupq_n_s32, vget_low_s8, vld1q_f32, vld1q_s8, vld1q_s32, vmaxq_f32, vmaxq_s32, vminq_f32,
+    vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vreinterpret_s8_s32,
     vreinterpretq_s8_s32, vst1q_s32,
 };
 
