@@ -10,6 +10,7 @@
 
 mod access;
 mod board;
+mod check;
 mod config;
 mod error;
 mod graph;
