@@ -13,6 +13,7 @@ mod graphs;
 mod hangs;
 mod keys;
 mod million;
+mod notify;
 mod policies;
 mod programs;
 mod reload;

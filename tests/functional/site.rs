@@ -60,13 +60,15 @@ impl Site {
 
     /// `edgemilld run` on all pipelines, with a report.
     pub fn start(&self) -> Daemon {
-        self.start_on(&[self.folder.join("pipelines")])
+        self.start_with(&[])
     }
 
-    pub fn start_on(&self, configs: &[PathBuf]) -> Daemon {
+    /// As [`Site::start`], with more in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Daemon {
         let mut command = programs::program("edgemilld");
-        command.arg("run").arg("--config").args(configs);
+        command.arg("run").arg("--config").arg(self.folder.join("pipelines"));
         command.arg("--report").arg(self.folder.join("report.json"));
+        command.envs(variables.iter().copied());
         Daemon::spawn(command, self)
     }
 

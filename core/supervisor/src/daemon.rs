@@ -321,13 +321,12 @@ impl Daemon {
 
     /// One line for `systemctl status`.
     pub(crate) fn tell_status(&self) {
-        let count = self.pipelines.iter().filter(|running| running.ended.is_none()).count();
+        let running = self.pipelines.iter().filter(|running| running.ended.is_none());
+        let names = running.map(Running::name).collect::<Vec<_>>().join(", ");
         let text = match self.state() {
             DaemonState::Idle => self.what_to_do(),
-            DaemonState::Running => format!("{count} pipelines run"),
-            DaemonState::Degraded => {
-                format!("{count} pipelines, not all stages run; see edgemill status")
-            }
+            DaemonState::Running => format!("running: {names}"),
+            DaemonState::Degraded => format!("not all stages run, see `edgemill status`: {names}"),
             DaemonState::Stopping => "stopping".to_owned(),
         };
         let _ = self.notifier.status(&text);
