@@ -78,6 +78,26 @@ fn a_stage_that_fails_too_often_is_held_and_the_actuator_below_made_safe() {
 }
 
 #[test]
+fn a_device_that_a_source_has_lost_is_waited_for_and_the_actuator_below_made_safe() {
+    let troupe = line(|_| Do::Pass)
+        .with("source", 0, 1, |call| if (5..20).contains(&call) { Do::Fail } else { Do::Pass })
+        .tune("source", |cast| cast.pace = Duration::from_millis(1));
+    let options = Options { restart: RestartPolicy { limit: 3, ..quick().restart }, ..quick() };
+    let mut camera = line_spec(|_| {});
+    camera.stages[0].holds_device = true;
+    let runtime = Runtime::start(camera, Box::new(troupe.clone()), options).unwrap();
+    until(&runtime, |event| match event {
+        Event::FailSafe { stage, why, error: None } if stage == "sink" => {
+            assert!(why.contains("source upstream waits for its device"), "{why}");
+            Some(())
+        }
+        _ => None,
+    });
+    eventually("packets again", || Tally::get(&troupe.tally("source").emitted) > 20);
+    assert_eq!(stop(&runtime).stage("source").unwrap().restarts, 15);
+}
+
+#[test]
 fn an_instance_that_cannot_be_made_again_counts_as_a_failure_too() {
     let troupe = line(|call| if call == 0 { Do::Fail } else { Do::Pass });
     let broken = std::sync::Arc::clone(&troupe.0["middle"].broken);

@@ -52,7 +52,8 @@ pub struct RestartPolicy {
     pub most: Duration,
     /// Failures longer ago than this are forgiven.
     pub window: Duration,
-    /// Failures within the window that are answered by an attempt; at the next the stage is held.
+    /// Failures within the window that are answered by an attempt; at the next the stage is held, unless it is a source
+    /// that holds a device: that is tried at the longest pause for as long as it takes.
     pub limit: u32,
 }
 

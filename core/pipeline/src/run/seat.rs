@@ -93,6 +93,11 @@ impl Seat {
         (count <= policy.limit).then(|| ns(pause.min(policy.most)))
     }
 
+    /// A source's device may come back at any time, as a camera that is plugged in again: it is tried for ever.
+    pub fn waits_for_its_device(&self) -> bool {
+        self.seated.spec.holds_device && self.seated.wiring.inputs.is_empty()
+    }
+
     /// Ends the stage: a source now, any other when its inputs have ended.
     pub fn leave(&mut self) {
         self.leaves = true;

@@ -256,12 +256,17 @@ impl Supervisor {
             self.tell(Event::Halted { stage, why });
             return self.stop(Stop::Drop);
         }
-        let policy = &self.options.restart;
+        let policy = self.options.restart;
         let now = monotonic_ns();
-        match self.seats[seat].next_attempt(now, policy) {
-            Some(pause) => self.seats[seat].due_ns = Some(now.saturating_add(pause)),
-            None => self.hold(seat, &format!("failed too often, at last: {why}")),
-        }
+        let pause = match self.seats[seat].next_attempt(now, &policy) {
+            Some(pause) => pause,
+            None if self.seats[seat].waits_for_its_device() => {
+                self.make_safe_below(seat, "waits for its device");
+                u64::try_from(policy.most.as_nanos()).unwrap_or(u64::MAX)
+            }
+            None => return self.hold(seat, &format!("failed too often, at last: {why}")),
+        };
+        self.seats[seat].due_ns = Some(now.saturating_add(pause));
     }
 
     /// No more attempts. A stage that can be bypassed stays so; any other throws away what comes.
@@ -270,12 +275,17 @@ impl Supervisor {
         if held.seated.spec.on_failure != OnFailure::Bypass {
             held.seated.slot.set_state(State::Held);
             held.send(Command::Hold);
-            let text = format!("stage {} upstream is held", held.seated.slot.name);
-            for below in self.downstream(seat) {
-                self.seats[below].send(Command::FailSafe(text.clone()));
-            }
+            self.make_safe_below(seat, "is held");
         }
         self.tell_state(seat, Some(why.to_owned()));
+    }
+
+    /// Nothing will come from this stage for long.
+    fn make_safe_below(&self, seat: usize, why: &str) {
+        let text = format!("stage {} upstream {why}", self.seats[seat].seated.slot.name);
+        for below in self.downstream(seat) {
+            self.seats[below].send(Command::FailSafe(text.clone()));
+        }
     }
 
     /// All stages that packets of this one could reach.
