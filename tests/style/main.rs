@@ -25,8 +25,8 @@ const LAW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "model", "store", "learn", "engine", "host", "pipeline", "capture", "control",
-            "linux",
+            "config", "model", "store", "learn", "engine", "host", "pipeline", "capture",
+            "control", "linux",
         ],
     ),
     ("sdk", &["abi"]),
@@ -104,7 +104,8 @@ fn crates_use_only_whom_they_may() {
 fn candle_is_linked_only_where_it_may_be() {
     let packages = packages();
     let users = packages.iter().filter(|package| dependencies(package).contains("candle-core"));
-    let users: Vec<&str> = users.filter_map(|package| package["name"].as_str()).map(short).collect();
+    let users: Vec<&str> =
+        users.filter_map(|package| package["name"].as_str()).map(short).collect();
     assert!(users.iter().all(|user| CANDLE.contains(user)), "{users:?}");
     assert!(!users.is_empty(), "nothing uses candle: this test looks at the wrong thing");
 }
@@ -123,7 +124,9 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Lines of code, without comments and without attributes that merely speak of unsafe code.
 fn has_unsafe(text: &str) -> bool {
     text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| {
-        ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|word| line.contains(word))
+        ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]
+            .iter()
+            .any(|word| line.contains(word))
     })
 }
 
@@ -136,7 +139,9 @@ fn unsafe_stands_only_in_its_places() {
     }
     let mut seen = 0;
     let mut broken = Vec::new();
-    for file in files.iter().filter(|file| !file.components().any(|part| part.as_os_str() == "tests")) {
+    for file in
+        files.iter().filter(|file| !file.components().any(|part| part.as_os_str() == "tests"))
+    {
         let name = file.strip_prefix(&root).expect("it was found there");
         if has_unsafe(&fs::read_to_string(file).expect("source is text")) {
             seen += 1;

@@ -85,7 +85,7 @@ fn demo(root: &Path) -> Result<()> {
 }
 
 fn native(root: &Path) -> Result<()> {
-    run(&mut cargo(root, &["test", "--release", "--locked", "--workspace"]))
+    run(&mut cargo(root, &["test", "--release", "--locked", "--workspace", "--no-fail-fast"]))
 }
 
 /// The same tests as a board would run them, and pipelines of the plugins built for it.
