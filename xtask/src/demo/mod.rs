@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: everything from an empty machine to a box that reads traffic lights, then what it measured.
 mod model;
+pub mod outputs;
 mod pictures;
 mod places;
 mod play;
@@ -7,11 +8,9 @@ mod setup;
 mod summary;
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::output;
 use crate::progress::Steps;
 use pictures::Pictures;
 use places::Places;
@@ -53,13 +52,6 @@ pub fn prove(root: &Path) -> Result<()> {
     let measured = demo.measure()?;
     summary::print(&demo, &measured, true)?;
     summary::check(&demo, &measured)
-}
-
-/// Runs `program` (of `edgemill-learn`'s example `outputs`) on the demo's int8 network and test pictures.
-pub fn outputs(root: &Path, mut program: Command) -> Result<String> {
-    let demo = prepare(root)?;
-    let (graph, contract) = model::files(&demo.places)?;
-    output(program.arg(graph).arg(contract).arg(&demo.pictures.test_folder))
 }
 
 /// A demo that is ready to play.

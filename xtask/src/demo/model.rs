@@ -121,16 +121,15 @@ pub fn measure(places: &Places, pictures: &Pictures) -> Result<Learnt> {
     Ok(Learnt { evaluated, package_bytes: [bytes("f32")?, bytes("int8")?] })
 }
 
-/// The int8 network that is used and its contract, as files of their own.
-pub fn files(places: &Places) -> Result<(PathBuf, PathBuf)> {
+/// The file of the int8 network that is used, and its contract.
+pub fn graph_and_contract(places: &Places) -> Result<(PathBuf, Value)> {
     let index = fs::read(places.demo("model/trained.json")).context("no model was trained")?;
     let index: Value = serde_json::from_slice(&index)?;
     let seed = index["best_seed"].as_u64().context("trained.json names no best seed")?;
     let mut inspect = places.tool();
     inspect.args(["model", "inspect", "--json"]).arg(package(places, "int8"));
-    let manifest: Value = serde_json::from_str(&output(&mut inspect)?)?;
-    let contract = places.demo("model/contract.json");
-    fs::write(&contract, manifest["release"]["contract"].to_string())?;
+    let mut manifest: Value = serde_json::from_str(&output(&mut inspect)?)?;
+    let contract = manifest["release"]["contract"].take();
     Ok((places.demo(&format!("model/seed-{seed}.int8.graph")), contract))
 }
 

@@ -98,15 +98,30 @@ fn aarch64(root: &Path) -> Result<()> {
     cross::cargo_test(root, &words)
 }
 
-/// The int8 outputs of every test picture, on both processors, byte for byte.
+/// The int8 outputs of every test picture, on both processors, byte for byte; and of pictures prepared wrongly, which
+/// must score lower.
 fn outputs(root: &Path) -> Result<()> {
     let example = ["-p", "edgemill-learn", "--example", "outputs"];
     run(cargo(root, &["build", "--release", "--locked"]).args(example))?;
     cross::build(root, &example)?;
     let mut emulator = Command::new("qemu-aarch64-static");
     emulator.args(["-cpu", "max"]).arg(cross::built(root).join("examples/outputs"));
-    let native = demo::outputs(root, Command::new(root.join("target/release/examples/outputs")))?;
-    let emulated = demo::outputs(root, emulator)?;
+    let demo = demo::prepare(root)?;
+    let program = || Command::new(root.join("target/release/examples/outputs"));
+    let native = demo::outputs::of(&demo, program(), None)?;
+    same_bytes(&native, &demo::outputs::of(&demo, emulator, None)?)?;
+    let right = demo::outputs::accuracy(&demo, &native)?;
+    for (field, value) in demo::outputs::wrong_contracts() {
+        let change = format!("{field} {value}");
+        let lines = demo::outputs::of(&demo, program(), Some((field, value)))?;
+        let wrong = demo::outputs::accuracy(&demo, &lines)?;
+        ensure!(wrong < right, "with {change} the accuracy is {wrong}, not below {right}");
+        eprintln!("with {change} the accuracy falls from {right:.4} to {wrong:.4}");
+    }
+    Ok(())
+}
+
+fn same_bytes(native: &str, emulated: &str) -> Result<()> {
     let pictures = native.lines().count();
     ensure!(pictures == 297, "{pictures} outputs, not 297");
     let differ = native.lines().zip(emulated.lines()).filter(|(a, b)| a != b).count();
