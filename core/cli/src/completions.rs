@@ -2,6 +2,7 @@
 use clap::CommandFactory;
 
 use crate::exit::Failure;
+use crate::output::print;
 
 /// Arguments of `edgemill completions`.
 #[derive(clap::Args)]
@@ -14,6 +15,7 @@ pub struct Args {
 /// Prints the script on stdout.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut command = crate::Cli::command();
-    clap_complete::generate(args.shell, &mut command, "edgemill", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "edgemill", &mut script);
+    print(String::from_utf8_lossy(&script).trim_end())
 }

@@ -32,8 +32,8 @@ impl Output {
     }
 }
 
-/// A reader that has gone, as in `edgemill … | head`, is no failure.
-fn print(line: &str) -> Result<(), Failure> {
+/// Prints on stdout. A reader that has gone, as in `edgemill … | head`, is no failure.
+pub fn print(line: &str) -> Result<(), Failure> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use edgemill_config::Board;
 use edgemill_control::Installed;
 use edgemill_store::device::store::Delivered;
-use edgemill_store::device::{DeviceKey, Place, Policy, Store, Trust, now_unix_s};
+use edgemill_store::device::{DeviceKey, Place, Policy, Store, StoreError, Trust, now_unix_s};
 
 use super::store::{Writer, writer};
 use crate::board::BoardArgs;
@@ -30,18 +30,34 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let file = File::open(&args.file).map_err(|error| named(&error))?;
     let installed = match writer(&board)? {
         Writer::Daemon(client) => client.install(&file)?,
-        Writer::Here(mut store) => install(&mut store, &board, &file)?,
+        Writer::Here(mut store) => {
+            let policy = BoardPolicy::load(&board)?;
+            policy.deliver(&mut store, &file).map_err(|error| named(&error))?
+        }
     };
     let text =
         format!("{} {} is installed as {}", installed.model, installed.version, installed.slot);
     output.result(&installed, text)
 }
 
-fn install(store: &mut Store, board: &Board, package: &File) -> Result<Installed, Failure> {
-    let trust = Trust::load(&board.paths.trust)?;
-    let device = DeviceKey::load(&board.paths.device_key)?;
-    let place = Place::Board(&board.name.value);
-    let policy = Policy { trust: &trust, place, now_unix_s: now_unix_s() };
-    let Delivered { model, slot, place } = store.deliver(package, &policy, &device)?;
-    Ok(Installed { model, version: slot.version, slot: place.to_string() })
+/// By what this board judges a package.
+struct BoardPolicy<'a> {
+    trust: Trust,
+    device: DeviceKey,
+    place: Place<'a>,
+}
+
+impl<'a> BoardPolicy<'a> {
+    fn load(board: &'a Board) -> Result<Self, Failure> {
+        let trust = Trust::load(&board.paths.trust)?;
+        let device = DeviceKey::load(&board.paths.device_key)?;
+        Ok(Self { trust, device, place: Place::Board(&board.name.value) })
+    }
+
+    fn deliver(&self, store: &mut Store, package: &File) -> Result<Installed, StoreError> {
+        let (trust, place) = (&self.trust, self.place);
+        let policy = Policy { trust, place, now_unix_s: now_unix_s() };
+        let Delivered { model, slot, place } = store.deliver(package, &policy, &self.device)?;
+        Ok(Installed { model, version: slot.version, slot: place.to_string() })
+    }
 }
