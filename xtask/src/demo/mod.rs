@@ -90,7 +90,7 @@ pub fn prepare(root: &Path) -> Result<Demo> {
 impl Demo {
     /// Plays the test pictures through a newly started daemon.
     pub fn play(&self) -> Result<Played> {
-        setup::pipeline(&self.places, &setup::Source::Replay(&self.pictures.test_folder))?;
+        setup::pipeline(&self.places, &setup::Source::Replay)?;
         play::replay(&self.places, self.pictures.test.len())
     }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 
 use super::places::Places;
 use crate::command::run;
@@ -66,26 +68,47 @@ pub fn board(places: &Places) -> Result<()> {
 
 /// Where the frames come from.
 pub enum Source<'a> {
-    /// A folder of pictures.
-    Replay(&'a Path),
+    /// The test pictures.
+    Replay,
     /// A V4L2 device.
     Camera(&'a str),
 }
 
-/// Writes the pipeline, pinned to the cores that this machine has.
-pub fn pipeline(places: &Places, source: &Source<'_>) -> Result<()> {
-    let source = match source {
-        Source::Replay(folder) => {
-            include_str!("replay.toml").replace("@FRAMES@", &folder.to_string_lossy())
+impl Source<'_> {
+    /// The source's lines in the pipeline's file.
+    fn lines(&self) -> String {
+        match self {
+            Self::Replay => include_str!("replay.toml").into(),
+            Self::Camera(device) => include_str!("camera.toml").replace("@DEVICE@", device),
         }
-        Source::Camera(device) => include_str!("camera.toml").replace("@DEVICE@", device),
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let last = (cores - 1).min(1).to_string();
-    let text =
-        include_str!("pipeline.toml").replace("@SOURCE@", source.trim()).replace("@LAST@", &last);
+    }
+
+    /// What its frames do when the next stage is behind: pictures of a test wait, those of a camera are replaced.
+    fn edge(&self) -> &'static str {
+        match self {
+            Self::Replay => r#"overflow = "block", capacity = 1"#,
+            Self::Camera(_) => r#"overflow = "latest""#,
+        }
+    }
+}
+
+/// Writes the pipeline, pinned to two of the cores that this process may use, or to the one.
+pub fn pipeline(places: &Places, source: &Source<'_>) -> Result<()> {
+    let [first, last] = cores()?;
+    let text = include_str!("pipeline.toml")
+        .replace("@SOURCE@", source.lines().trim())
+        .replace("@EDGE@", source.edge())
+        .replace("@FIRST@", &first.to_string())
+        .replace("@LAST@", &last.to_string());
     fs::create_dir_all(places.demo("pipelines"))?;
     write(&places.demo("pipelines/traffic-light.toml"), &text)
+}
+
+fn cores() -> Result<[usize; 2]> {
+    let mask = sched_getaffinity(Pid::from_raw(0))?;
+    let mut allowed = (0..CpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
+    let first = allowed.next().context("this process may use no core")?;
+    Ok([first, allowed.next().unwrap_or(first)])
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
