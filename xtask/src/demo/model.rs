@@ -80,7 +80,7 @@ pub fn learn(places: &Places, pictures: &Pictures) -> Result<()> {
     run(&mut compress)
 }
 
-/// Packs both forms, signs them, and installs the int8 one where it is not the one installed.
+/// Packs both forms, signs them, and makes the int8 one active where it is not yet.
 pub fn install(places: &Places) -> Result<()> {
     for form in FORMS {
         pack(places, form)?;
@@ -91,7 +91,13 @@ pub fn install(places: &Places) -> Result<()> {
         return Ok(());
     }
     let board = places.demo("board.toml");
-    run(places.tool().args(["model", "install"]).arg(&package).arg("--board").arg(&board))?;
+    let mut install = places.tool();
+    install.args(["model", "install", "--json"]).arg(&package).arg("--board").arg(&board);
+    let installed: Value = serde_json::from_str(&output(&mut install)?)?;
+    if installed["slot"] == "candidate" {
+        let name = installed["model"].as_str().context("the package has no name")?;
+        run(places.tool().args(["model", "activate", name]).arg("--board").arg(&board))?;
+    }
     fs::copy(&package, &stamp).map(drop).context("cannot note what is installed")
 }
 
