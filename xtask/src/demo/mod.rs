@@ -72,7 +72,7 @@ pub fn prepare(root: &Path) -> Result<Demo> {
     let steps = Steps::new(6);
     steps.begin("look for the packages it needs");
     setup::packages()?;
-    steps.begin("build the daemon, the tool and the plugins");
+    steps.begin("build the workspace");
     setup::build(&places)?;
     steps.begin("fetch the traffic-light pictures");
     let pictures = Pictures::fetch(root)?;

@@ -19,14 +19,11 @@ pub fn packages() -> Result<()> {
     host_packages::ensure(&[Need::CCompiler, Need::Libclang, Need::Pip])
 }
 
-/// Builds the daemon, the tool and the plugins.
+/// Builds everything but this program, which runs.
 pub fn build(places: &Places) -> Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(&places.root).args(["build", "--release", "--locked"]);
-    cargo.args(["-p", "edgemill-cli", "-p", "edgemill-supervisor"]);
-    for plugin in PLUGINS {
-        cargo.args(["-p", plugin]);
-    }
+    cargo.args(["--workspace", "--exclude", "xtask"]);
     host_packages::prepare(&mut cargo);
     run(&mut cargo)
 }

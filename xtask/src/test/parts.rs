@@ -77,7 +77,7 @@ fn style(root: &Path) -> Result<()> {
 }
 
 fn build(root: &Path) -> Result<()> {
-    run(&mut cargo(root, &["build", "--release", "--locked", "--workspace"]))
+    run(&mut cargo(root, &["build", "--release", "--locked", "--workspace", "--exclude", "xtask"]))
 }
 
 fn demo(root: &Path) -> Result<()> {
