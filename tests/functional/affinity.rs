@@ -2,7 +2,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::programs;
 use crate::site::{Daemon, Site};
 
 /// Name and allowed cores of every thread.
@@ -44,7 +43,7 @@ fn each_stage_runs_on_its_core_under_its_name() {
         let stage = status.pipelines[0].stages.iter().find(|stage| stage.name == *name).unwrap();
         assert_eq!(stage.cpus, *cores, "{name}, as the daemon reports it");
     }
-    if programs::emulated() {
+    if edgemill_tests::emulator::emulated() {
         return;
     }
     let threads = threads(&daemon);

@@ -1,13 +1,12 @@
 //! A million packets with random faults: two accounts, one truth.
 use crate::counts::{self, balances, edge, pipeline, stage};
-use crate::programs;
 use crate::site::Site;
 
 /// Errors and panics on the way over two stages that are bypassed meanwhile, and errors of a sink that is not: packets
 /// go past, get lost and are counted everywhere. Every stage also appends what it counted by itself.
 #[test]
 fn the_daemons_account_is_the_plugins_own() {
-    let count: u64 = if programs::emulated() { 100_000 } else { 1_000_000 };
+    let count: u64 = if edgemill_tests::emulator::emulated() { 100_000 } else { 1_000_000 };
     let site = Site::new();
     let probe = |name: &str, more: &str| {
         format!(

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use edgemill_model::package::{PackageError, Prefix, Section};
 use edgemill_store::device::{OpenError, ReadStore, Store, StoreError, VerifyError};
@@ -145,7 +145,7 @@ fn holder() {
 fn fail_a_second_writer_in_another_process_until_that_is_killed() {
     let world = World::new();
     drop(world.store_with(&[1]));
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = edgemill_tests::emulator::start_self()
         .args(["--exact", "store::holder", "--nocapture"])
         .env(HOLD, world.store_dir())
         .stdout(Stdio::piped())
@@ -237,7 +237,7 @@ fn ok_the_key_is_a_credential_where_the_service_has_one() {
     // As systemd shows a file that an access list opens to the service's user.
     let mode = fs::Permissions::from_mode(0o440);
     fs::set_permissions(credentials.join("store.key"), mode).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let mut child = edgemill_tests::emulator::start_self();
     child.args(["--exact", "store::finder"]).env(FIND, world.folder.path(""));
     child.stdout(Stdio::null()).stderr(Stdio::null());
     assert!(!child.env_remove("CREDENTIALS_DIRECTORY").status().unwrap().success());

@@ -1,2 +1,3 @@
 //! Tests that cross crates.
 pub mod compiler;
+pub mod emulator;

@@ -101,7 +101,8 @@ fn aarch64(root: &Path) -> Result<()> {
 /// The int8 outputs of every test picture, on both processors, byte for byte; and of pictures prepared wrongly, which
 /// must score lower.
 fn outputs(root: &Path) -> Result<()> {
-    let example = ["-p", "edgemill-learn", "--example", "outputs"];
+    // The whole workspace, so that dependencies keep the features that they were built with.
+    let example = ["--workspace", "--exclude", "xtask", "--example", "outputs"];
     run(cargo(root, &["build", "--release", "--locked"]).args(example))?;
     cross::build(root, &example)?;
     let mut emulator = Command::new("qemu-aarch64-static");
