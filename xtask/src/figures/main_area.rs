@@ -16,7 +16,7 @@ pub fn measure(root: &Path) -> Result<Vec<Row>> {
     for _ in 0..STARTS {
         let played = demo.play()?;
         starts.push(played.first_decision_ms);
-        memory.push(played.pss_kb as f64 / 1024.0);
+        memory.push(played.pss_kb as f64 * 1024.0 / 1e6);
     }
     let mut rows = Vec::from(hops::measure(root)?);
     rows.push(plain("pss_mb", median(&mut memory), "MB", 10.0));
