@@ -6,6 +6,8 @@ mod demo;
 mod figures;
 mod guest;
 mod host_packages;
+#[expect(dead_code, reason = "comes next")]
+mod image;
 mod progress;
 mod test;
 
