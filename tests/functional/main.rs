@@ -15,6 +15,7 @@ mod keys;
 mod million;
 mod notify;
 mod policies;
+mod probation;
 mod programs;
 mod reload;
 mod service;

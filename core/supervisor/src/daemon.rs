@@ -23,7 +23,7 @@ use crate::keeper::{Job, Keeper};
 use crate::log::{self, Level};
 use crate::models::TrustFile;
 use crate::pulse::Pulse;
-use crate::reload::Change;
+use crate::reload::{Asker, Change};
 use crate::report::pss_kib;
 use crate::running::Running;
 use crate::service::{self, Command, Desk, Door, Service};
@@ -32,6 +32,9 @@ use crate::service::{self, Command, Desk, Door, Service};
 const TICK: Duration = Duration::from_millis(250);
 /// A new model has proven itself when everything has run well for so long.
 const PROBATION: Duration = Duration::from_secs(600);
+
+/// At the end the store's thread has this long for what it was asked last.
+const STORE_GRACE: Duration = Duration::from_secs(1);
 
 /// All that the supervisor's thread has.
 pub struct Daemon {
@@ -48,7 +51,7 @@ pub struct Daemon {
     /// The change of configuration that is under way.
     pub(crate) change: Option<Change>,
     /// Those who asked for another one meanwhile.
-    pub(crate) asked_again: Option<Vec<edgemill_control::Responder>>,
+    pub(crate) asked_again: Option<Vec<Asker>>,
     pub(crate) start: StartTimes,
     pub(crate) reloads: u64,
     pub(crate) reload_refused: Option<String>,
@@ -66,6 +69,8 @@ struct Control {
     stop: Arc<Waker>,
     thread: JoinHandle<()>,
     store: Sender<Job>,
+    /// Disconnects when the store's thread has ended.
+    store_ended: Receiver<()>,
 }
 
 /// How the daemon ended.
@@ -197,7 +202,10 @@ impl Daemon {
                 if is_trouble(state) {
                     self.well_since = Instant::now();
                 }
-                tell_state(&who(&stage), state, why);
+                tell_state(&who(&stage), state, why.as_deref());
+                if state == State::Held {
+                    self.blame(index, &stage, &why.unwrap_or_default());
+                }
             }
             Event::Warning { stage, text } => log::line(Level::Warn, &who(&stage), &text),
             Event::FailSafe { stage, why, error: None } => {
@@ -210,10 +218,12 @@ impl Daemon {
             Event::Halted { stage, why } => {
                 running.failed = true;
                 log::line(Level::Error, &who(&stage), &format!("halts the pipeline: {why}"));
+                self.blame(index, &stage, &why);
             }
             Event::Fatal { stage, why } => {
                 let text = format!("stage `{}`: {why}; this process cannot go on", who(&stage));
                 self.fatal.get_or_insert(text);
+                self.blame(index, &stage, &why);
             }
             Event::Reloaded(result) => self.reloaded(index, result),
             Event::Ended(account) => {
@@ -223,6 +233,21 @@ impl Daemon {
             }
         }
         self.tell_status();
+    }
+
+    /// A stage failed for good: its model, if it is on probation, is what changed last.
+    pub(crate) fn blame(&self, index: usize, stage: &str, why: &str) {
+        if let Some(model) = self.pipelines[index].model_of(stage) {
+            let why = format!("stage `{}/{stage}`: {why}", self.pipelines[index].name());
+            self.ask_store(Job::Failed(model, why));
+        }
+    }
+
+    /// A store's thread that is gone has said why.
+    fn ask_store(&self, job: Job) {
+        if let Some(control) = &self.control {
+            let _ = control.store.send(job);
+        }
     }
 
     // The end.
@@ -274,9 +299,15 @@ impl Daemon {
 
     fn end(mut self, exit: Exit, why: String) -> End {
         let status = self.status();
+        if exit == Exit::Done && self.pipelines.iter().all(|running| !running.failed) {
+            self.ask_store(Job::EndedWell);
+        }
         if let Some(control) = self.control.take() {
             control.stop.wake();
             let _ = control.thread.join();
+            drop(control.store);
+            // What was asked of the store is done, unless the disk hangs.
+            let _ = control.store_ended.recv_timeout(STORE_GRACE);
         }
         End { exit, why, start: self.start, status }
     }
@@ -347,11 +378,8 @@ impl Daemon {
             return;
         }
         self.well_since = Instant::now();
-        if let Some(control) =
-            self.control.as_ref().filter(|_| self.state() == DaemonState::Running)
-        {
-            // A store's thread that is gone has said why.
-            let _ = control.store.send(Job::Proven);
+        if self.state() == DaemonState::Running {
+            self.ask_store(Job::Proven);
         }
     }
 
@@ -380,12 +408,16 @@ impl Daemon {
     ) -> Result<(), Failure> {
         let keeper = Keeper::new(Arc::clone(&base.shelf), trust, &base.board, self.desk.clone());
         let (store, jobs) = channel();
-        spawn("store", move || keeper.work(&jobs))?;
+        let (ended, store_ended) = channel::<()>();
+        spawn("store", move || {
+            keeper.work(&jobs);
+            drop(ended);
+        })?;
         let stop = Arc::new(Waker::new().map_err(Failure::internal)?);
         let service = Service { door, desk: self.desk.clone(), store: store.clone() };
         let told = Arc::clone(&stop);
         let thread = spawn("control", move || service::serve(&listener, service, &told))?;
-        self.control = Some(Control { stop, thread, store });
+        self.control = Some(Control { stop, thread, store, store_ended });
         Ok(())
     }
 }
@@ -404,7 +436,7 @@ fn is_trouble(state: State) -> bool {
     matches!(state, State::Degraded | State::Restarting | State::Held)
 }
 
-fn tell_state(who: &str, state: State, why: Option<String>) {
+fn tell_state(who: &str, state: State, why: Option<&str>) {
     let level = match state {
         State::Held => Level::Error,
         State::Degraded | State::Restarting => Level::Warn,

@@ -11,6 +11,7 @@ use edgemill_store::device::{
 };
 
 use crate::exit::{Exit, Failure};
+use crate::log::{self, Level};
 
 /// trust.json, read when first needed: a board without models and signed plugins needs none.
 #[derive(Debug)]
@@ -131,9 +132,65 @@ impl Shelf {
         look(store)
     }
 
+    /// Counts this start against every active package on probation; those that have used theirs up are gone back from.
+    pub fn begin_starts(&self) {
+        self.on_trial(|store, model| {
+            let failed = store.slot(model, SlotName::Active)?.version.clone();
+            Ok(store.begin_start(model)?.map(|back| {
+                told_back(model, &failed, &back.version, "the daemon died whenever it ran")
+            }))
+        });
+    }
+
+    /// The daemon ends in order: this start does not count against a package on probation.
+    pub fn end_starts(&self) {
+        self.on_trial(|store, model| store.end_start(model).map(|()| None));
+    }
+
+    /// Goes back from the active package of `model`, if it is on probation, since its stage failed; says so.
+    pub fn give_up(&self, model: &str, why: &str) -> Option<String> {
+        let mut told = None;
+        self.on_trial(|store, on_trial| {
+            if on_trial != model {
+                return Ok(None);
+            }
+            let failed = store.slot(model, SlotName::Active)?.version.clone();
+            let back = store.rollback(model)?;
+            told = Some(told_back(model, &failed, &back.version, why));
+            Ok(told.clone())
+        });
+        told
+    }
+
+    /// Runs `change` for each model whose active package is on probation, where this process writes the store, and logs
+    /// what it says. A disk that takes no change must not keep the box from its work.
+    fn on_trial(
+        &self,
+        mut change: impl FnMut(&mut Store, &str) -> Result<Option<String>, StoreError>,
+    ) {
+        let Backing::Write(store) = &mut *self.lock() else { return };
+        let models = store.state().models.iter().filter(|(_, slots)| slots.trial().is_some());
+        for model in models.map(|(model, _)| model.clone()).collect::<Vec<_>>() {
+            match change(store, &model) {
+                Ok(None) => (),
+                Ok(Some(told)) => log::line(Level::Error, "store", &told),
+                Err(error) => {
+                    log::line(Level::Warn, "store", &format!("probation of {model}: {error}"));
+                }
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Backing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn told_back(model: &str, failed: &str, back: &str, why: &str) -> String {
+    format!(
+        "model {model} {failed} failed on probation, back to version {back}: {why}; \
+         `edgemill model activate {model}` tries it again"
+    )
 }
 
 fn store_key(paths: &Paths) -> Result<StoreKey, Failure> {
@@ -153,6 +210,8 @@ pub struct Models {
     grants: Grants,
     board: String,
     paths: Paths,
+    /// What was gone back from under this configuration.
+    gone_back: Mutex<Vec<String>>,
 }
 
 impl Models {
@@ -164,7 +223,22 @@ impl Models {
             model: grant.model.value.clone(),
         });
         let grants = Grants::new(rules);
-        Self { shelf, trust, grants, board: board.name.value.clone(), paths: board.paths.clone() }
+        let (board, paths) = (board.name.value.clone(), board.paths.clone());
+        Self { shelf, trust, grants, board, paths, gone_back: Mutex::default() }
+    }
+
+    /// A stage with the model's active package cannot be made: goes back from it, if it is on probation. Whether
+    /// there is another one to try now.
+    pub fn give_up(&self, model: &str, why: &str) -> bool {
+        let told = self.shelf.give_up(model, why);
+        let went_back = told.is_some();
+        self.gone_back.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+        went_back
+    }
+
+    /// What was gone back from.
+    pub fn gone_back(&self) -> Vec<String> {
+        self.gone_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Which package of the model is active now: changes when it does.
