@@ -86,7 +86,7 @@ impl Keeper {
     }
 
     fn install(&self, file: File) -> Result<Reply, Failure> {
-        let key = DeviceKey::load(&self.paths.device_key);
+        let key = DeviceKey::find(&self.paths.device_key);
         let key = key.map_err(|error| Failure::new(Exit::Model, error))?;
         let place = Place::Board(&self.board);
         let policy = Policy { trust: self.trust.load()?, place, now_unix_s: now_unix_s() };

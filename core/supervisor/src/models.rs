@@ -1,5 +1,5 @@
 //! The models that stages are told of: from the store, by the grants of access.toml.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use edgemill_config::{Access, Board, Located, Paths, printable};
@@ -7,7 +7,7 @@ use edgemill_host::ModelContract;
 use edgemill_store::device::grants::{Grants, Rule};
 use edgemill_store::device::store::SlotName;
 use edgemill_store::device::{
-    ModelView, Place, Policy, ReadStore, Store, StoreError, StoreKey, Trust, now_unix_s,
+    DeviceKey, ModelView, Place, Policy, ReadStore, Store, StoreError, StoreKey, Trust, now_unix_s,
 };
 
 use crate::exit::{Exit, Failure};
@@ -191,6 +191,20 @@ fn told_back(model: &str, failed: &str, back: &str, why: &str) -> String {
         "model {model} {failed} failed on probation, back to version {back}: {why}; \
          `edgemill model activate {model}` tries it again"
     )
+}
+
+/// Makes the two secrets of a box in `folder`, `device.key` with its public side `device.pub` and `store.key`.
+///
+/// # Errors
+/// One is there already, or the folder does not take them.
+pub fn make_keys(folder: &Path) -> Result<(), Failure> {
+    let made = DeviceKey::create(folder).and_then(|device| {
+        StoreKey::create(folder)?;
+        Ok(device)
+    });
+    let device = made.map_err(|error| Failure::new(Exit::Model, error))?;
+    log::line(Level::Info, "", &format!("made keys; device key {}", device.public().fingerprint()));
+    Ok(())
 }
 
 fn store_key(paths: &Paths) -> Result<StoreKey, Failure> {
