@@ -46,6 +46,9 @@ enum Verb {
     /// Make and show keys.
     #[command(subcommand)]
     Key(key::Verb),
+    /// Look at this machine, and show what a board's file says.
+    #[command(subcommand)]
+    Board(board::Verb),
     /// Measure the pipeline itself.
     #[command(subcommand)]
     Bench(bench::Verb),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Plugin(verb) => plugin::run(verb, &output),
         Verb::Model(verb) => model::run(verb, &output),
         Verb::Key(verb) => key::run(verb, &output),
+        Verb::Board(verb) => board::run(verb, &output),
         Verb::Bench(verb) => bench::run(verb, &output),
         Verb::Completions(args) => completions::run(args),
     };
