@@ -1,6 +1,7 @@
 # The daemon and the kernel's virtual camera: what it refuses at the start, and a camera that goes and comes back.
 camera=/edgemill/pipelines/camera.toml
 driver=/sys/bus/platform/drivers/vivid
+load_cameras 1
 
 # What is wrong with a camera ends the daemon with the exit code for devices and says what to do. Each has a board of
 # its own, since one board runs one daemon.

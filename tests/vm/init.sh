@@ -8,10 +8,18 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 for module in /modules/*.ko; do
     case $module in
-    *vivid.ko) insmod "$module" n_devs=1 node_types=0x1 ;;
+    *vivid.ko) vivid=$module ;;
     *) insmod "$module" ;;
     esac
 done
+
+# Plugs in virtual cameras that only capture: /dev/video0 and on.
+#     load_cameras HOW-MANY
+load_cameras() {
+    types=0x1
+    [ "$1" = 2 ] && types=0x1,0x1
+    insmod "$vivid" n_devs="$1" node_types=$types
+}
 
 # Runs each test that waits for such a machine by itself, as a case.
 #     run_tests PROGRAM

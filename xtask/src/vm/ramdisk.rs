@@ -1,67 +1,88 @@
-//! A 64-bit ARM machine for what the host cannot show: QEMU, Debian's kernel, a RAM disk with busybox, a few modules
-//! and our own programs. It boots in seconds, runs the cases of a shell script, and powers off.
+//! The fast way to a guest: Debian's kernel and a RAM disk with busybox, a few modules and our own programs. It boots in
+//! seconds, runs a shell script, and powers off.
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::console::Line;
+use super::machine::{Machine, Setup};
 use crate::command::{output, run as run_command};
 use crate::host_packages::{self, Need};
 
 /// Modules by name; what they need in turn is looked up.
-const MODULES: [&str; 1] = ["vivid"];
+const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "ext4", "vivid"];
 /// What a dynamic program is loaded with.
 const LIBRARIES: [&str; 4] = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libgcc_s.so.1"];
-/// Many times a run's usual length, since a hosted machine may be slow.
-const LIMIT_S: &str = "300";
-
 /// One file for the guest: where it is here, and where it goes there.
-pub struct Put<'a> {
+pub struct Put {
     pub from: PathBuf,
-    pub to: &'a str,
+    pub to: String,
 }
 
-/// Boots a guest with `files`, runs `cases` (a shell script), writes the console to `log`, and returns it.
-///
-/// # Errors
-/// The machine cannot be set up, or the guest did not come to its end.
-pub fn boot(root: &Path, files: &[Put<'_>], cases: &Path, log: &Path) -> Result<String> {
-    host_packages::ensure(&[
-        Need::Arm64Packages,
-        Need::Arm64Libc,
-        Need::GuestTools,
-        Need::QemuSystem,
-    ])?;
-    let cache = root.join("target/guest");
-    let kernel = Kernel::fetch(&cache)?;
-    let disk = ram_disk(root, &cache, &kernel, files, cases)?;
-    run_qemu(&kernel.image, &disk, log)?;
-    let console = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
-    let console = String::from_utf8_lossy(&console).replace('\r', "");
-    ensure!(
-        console.lines().any(|line| line == "DONE"),
-        "the guest did not finish; its console is in {}",
-        log.display()
-    );
-    Ok(console)
+impl Put {
+    pub fn new(from: impl Into<PathBuf>, to: impl Into<String>) -> Self {
+        Self { from: from.into(), to: to.into() }
+    }
 }
 
-/// The cases that a console reports: `CASE name: passed`, or why not.
-pub fn cases(console: &str) -> Vec<(&str, &str)> {
-    console.lines().filter_map(|line| line.strip_prefix("CASE ")?.split_once(": ")).collect()
+/// What one guest is to do.
+pub struct Guest<'a> {
+    pub root: &'a Path,
+    /// Of its RAM disk.
+    pub name: &'a str,
+    pub files: Vec<Put>,
+    /// The shell script that it runs, in `tests/vm`.
+    pub script: &'a str,
+    pub log: PathBuf,
+}
+
+impl Guest<'_> {
+    /// Packs the RAM disk, and says how to start a machine with it.
+    ///
+    /// # Errors
+    /// A package cannot be had, or a file is not there.
+    pub fn prepare(&self) -> Result<Setup> {
+        host_packages::ensure(&[Need::Arm64Packages, Need::Arm64Libc, Need::GuestTools])?;
+        let cache = self.root.join("target/guest");
+        let kernel = Kernel::fetch(&cache)?;
+        let mut setup = Setup::new(&kernel.image, &self.log);
+        setup.initrd = Some(self.ram_disk(&cache, &kernel)?);
+        Ok(setup)
+    }
+
+    /// Boots, waits until the script has come to its end, and returns what the console said.
+    ///
+    /// # Errors
+    /// The machine cannot be set up, or the guest did not come to its end.
+    pub fn run(&self) -> Result<Vec<Line>> {
+        let setup = self.prepare()?;
+        let mut machine = Machine::start(&setup)?;
+        let end = |machine: &mut Machine| {
+            machine.console.wait_for("DONE", setup.limit)?;
+            machine.wait_end(setup.limit)
+        };
+        let see = || format!("the guest did not finish; its console is in {}", self.log.display());
+        end(&mut machine).with_context(see)?;
+        Ok(machine.console.lines())
+    }
 }
 
 /// Debian's kernel for arm64 and busybox, unpacked in a folder of our own and kept there.
-struct Kernel {
-    folder: PathBuf,
-    image: PathBuf,
-    version: String,
+pub struct Kernel {
+    pub folder: PathBuf,
+    pub image: PathBuf,
+    pub version: String,
 }
 
 impl Kernel {
-    fn fetch(cache: &Path) -> Result<Self> {
+    /// One at a time, since several guests may be set up side by side.
+    pub fn fetch(cache: &Path) -> Result<Self> {
+        static FETCHING: Mutex<()> = Mutex::new(());
+        let _alone = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = cache.join("debian");
         if !folder.join("complete").exists() {
             let _ = fs::remove_dir_all(&folder);
@@ -93,9 +114,9 @@ impl Kernel {
     }
 
     /// Files in the order in which they must be loaded.
-    fn modules(&self) -> Result<Vec<PathBuf>> {
+    pub fn modules(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for module in MODULES {
+        for module in names {
             let mut modprobe = Command::new("modprobe");
             modprobe.env("PATH", sbin()).arg("-d").arg(&self.folder);
             modprobe.args(["-S", &self.version, "--show-depends", module]);
@@ -127,42 +148,35 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
 }
 
 /// Programs of the administrator are often not on a user's path.
-fn sbin() -> String {
+pub fn sbin() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
-/// Everything the guest has, in a cpio archive, which the kernel unpacks into memory.
-fn ram_disk(
-    root: &Path,
-    cache: &Path,
-    kernel: &Kernel,
-    files: &[Put<'_>],
-    cases: &Path,
-) -> Result<PathBuf> {
-    let tree = cache.join("root");
-    let _ = fs::remove_dir_all(&tree);
-    for folder in ["bin", "dev", "etc", "lib", "modules", "proc", "sys", "tmp"] {
-        fs::create_dir_all(tree.join(folder))?;
+impl Guest<'_> {
+    /// Everything the guest has, in a cpio archive, which the kernel unpacks into memory.
+    fn ram_disk(&self, cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
+        let (tree, scripts) = (cache.join(self.name), self.root.join("tests/vm"));
+        let _ = fs::remove_dir_all(&tree);
+        for folder in ["bin", "dev", "etc", "lib", "modules", "proc", "sys", "tmp"] {
+            fs::create_dir_all(tree.join(folder))?;
+        }
+        put(&kernel.folder.join("bin/busybox"), &tree.join("bin/busybox"), 0o755)?;
+        std::os::unix::fs::symlink("busybox", tree.join("bin/sh"))?;
+        put(&scripts.join("init.sh"), &tree.join("init"), 0o755)?;
+        put(&scripts.join(self.script), &tree.join("cases.sh"), 0o644)?;
+        for library in LIBRARIES {
+            let from = Path::new("/lib/aarch64-linux-gnu").join(library);
+            put(&from, &tree.join("lib").join(library), 0o755)?;
+        }
+        for (index, module) in kernel.modules(&MODULES)?.iter().enumerate() {
+            let name = module.file_name().unwrap_or_default().to_string_lossy();
+            put(module, &tree.join("modules").join(format!("{index:02}-{name}")), 0o644)?;
+        }
+        for file in &self.files {
+            put(&file.from, &tree.join(file.to.trim_start_matches('/')), 0o755)?;
+        }
+        archive(&tree, &cache.join(format!("{}.cpio", self.name)))
     }
-    put(&kernel.folder.join("bin/busybox"), &tree.join("bin/busybox"), 0o755)?;
-    std::os::unix::fs::symlink("busybox", tree.join("bin/sh"))?;
-    put(&root.join("tests/vm/init.sh"), &tree.join("init"), 0o755)?;
-    put(cases, &tree.join("cases.sh"), 0o644)?;
-    for library in LIBRARIES {
-        put(
-            &Path::new("/lib/aarch64-linux-gnu").join(library),
-            &tree.join("lib").join(library),
-            0o755,
-        )?;
-    }
-    for (index, module) in kernel.modules()?.iter().enumerate() {
-        let name = module.file_name().unwrap_or_default().to_string_lossy();
-        put(module, &tree.join("modules").join(format!("{index:02}-{name}")), 0o644)?;
-    }
-    for file in files {
-        put(&file.from, &tree.join(file.to.trim_start_matches('/')), 0o755)?;
-    }
-    archive(&tree, &cache.join("root.cpio"))
 }
 
 fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
@@ -172,7 +186,7 @@ fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
     Ok(fs::set_permissions(to, PermissionsExt::from_mode(mode))?)
 }
 
-fn archive(tree: &Path, disk: &Path) -> Result<PathBuf> {
+pub fn archive(tree: &Path, disk: &Path) -> Result<PathBuf> {
     let mut find =
         Command::new("find").current_dir(tree).arg(".").stdout(Stdio::piped()).spawn()?;
     let names = find.stdout.take().context("find has no output")?;
@@ -181,30 +195,4 @@ fn archive(tree: &Path, disk: &Path) -> Result<PathBuf> {
     let status = cpio.stdin(names).stdout(File::create(disk)?).status()?;
     ensure!(find.wait()?.success() && status.success(), "cannot pack {}", tree.display());
     Ok(disk.to_path_buf())
-}
-
-fn run_qemu(image: &Path, disk: &Path, log: &Path) -> Result<()> {
-    if let Some(folder) = log.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut qemu = Command::new("timeout");
-    qemu.args(["--kill-after=10", LIMIT_S, "qemu-system-aarch64"]);
-    qemu.args(["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "512"]);
-    qemu.args(["-accel", "tcg,thread=multi", "-nographic", "-no-reboot", "-nic", "none"]);
-    qemu.arg("-kernel").arg(image).arg("-initrd").arg(disk);
-    qemu.args(["-append", "console=ttyAMA0 quiet panic=-1"]);
-    let status = qemu.stdin(Stdio::null()).stdout(File::create(log)?).status()?;
-    if !status.success() {
-        bail!("QEMU ended with {status}; the guest's console is in {}", log.display());
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_case_is_a_whole_line() {
-        let console = "CASE grey: passed\nnoise CASE x: passed\nCASE busy: it was not\nCASE odd\n";
-        assert_eq!(super::cases(console), [("grey", "passed"), ("busy", "it was not")]);
-    }
 }
