@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod exit;
 mod key;
+mod man;
 mod model;
 mod output;
 mod plugin;
@@ -54,6 +55,9 @@ enum Verb {
     Bench(bench::Verb),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Board(verb) => board::run(verb, &output),
         Verb::Bench(verb) => bench::run(verb, &output),
         Verb::Completions(args) => completions::run(args),
+        Verb::Man(args) => man::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
