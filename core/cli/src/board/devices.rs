@@ -50,7 +50,11 @@ impl Devices {
     }
 
     fn look_for_cameras(&mut self) {
-        for node in nodes() {
+        let nodes = nodes();
+        if nodes.is_empty() {
+            self.notes.push("no camera in /dev/video*".to_owned());
+        }
+        for node in nodes {
             match node.camera {
                 Ok(found) => self.cameras.push(Camera {
                     device: by_path(&node.path).unwrap_or(node.path),
@@ -60,9 +64,6 @@ impl Devices {
                 }),
                 Err(error) => self.notes.push(error.to_string()),
             }
-        }
-        if self.cameras.is_empty() {
-            self.notes.push("no camera in /dev/video*".to_owned());
         }
     }
 

@@ -28,7 +28,7 @@ fn write_board(
     devices: &Devices,
 ) -> fmt::Result {
     let found = machine.identity.as_deref().and_then(slug);
-    let model = machine.model.as_deref().unwrap_or("a machine that does not name itself");
+    let model = machine.model.as_deref().unwrap_or("A machine that does not name itself");
     writeln!(out, "# {}, as `edgemill board detect` found it. Check every line,", shown(model))?;
     writeln!(
         out,
