@@ -25,6 +25,7 @@ umount -R "$tree/dev" "$tree/proc"
 rm -r "$tree/deb"
 
 cp -R --no-preserve=ownership,timestamps "$files/." "$tree"
+mkdir "$tree/usr/lib/modules"
 cp -R --no-preserve=ownership,timestamps "$modules" "$tree/usr/lib/modules"
 
 # What a run leaves behind, and what the first start makes anew.
@@ -37,7 +38,7 @@ find "$tree" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPO
 # no program can set, is written over afterwards.
 export E2FSPROGS_FAKE_TIME="$SOURCE_DATE_EPOCH"
 rm -f "$image"
-mke2fs -q -t ext4 -L edgemill -U "$uuid" -m 1 -N 12288 -J size=4 \
+mke2fs -q -t ext4 -b 4096 -L edgemill -U "$uuid" -m 1 -N 12288 -J size=4 \
     -E "hash_seed=$uuid,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" -d "$tree" "$image" "$size" >&2
 (cd "$tree" && find . -printf 'sif "/%P" ctime @'"$SOURCE_DATE_EPOCH"'\nsif "/%P" atime @'"$SOURCE_DATE_EPOCH"'\n') \
     | debugfs -w -f - "$image" >/dev/null 2>"$work/debugfs"
