@@ -1,7 +1,9 @@
 //! `cargo xtask vm`: boots Edgemill in virtual machines and shows that it does what it must, case by case.
+mod cameras;
 #[allow(dead_code, reason = "cases to come use it")]
 mod console;
 pub mod crate_tests;
+mod heard;
 #[allow(dead_code, reason = "cases to come use it")]
 mod machine;
 pub mod ramdisk;
@@ -75,7 +77,7 @@ fn log(root: &Path, name: &str) -> PathBuf {
 }
 
 fn all() -> Vec<Case> {
-    system::CASES.to_vec()
+    [system::CASES.as_slice(), &cameras::CASES].concat()
 }
 
 /// Runs the cases and prints what they came to.
@@ -91,6 +93,7 @@ pub fn run(root: &Path, args: &Args) -> Result<()> {
     let binaries = args.binaries.as_ref().map(std::path::absolute).transpose()?;
     let context = Context { root: root.into(), binaries };
     cross::run(root)?;
+    cross::build(root, &["--workspace", "--exclude", "xtask", "--example", "vivid"])?;
     let outcomes = run_all(&context, &cases, args.jobs);
     if args.json {
         println!("{}", table::json(&outcomes));
