@@ -8,7 +8,7 @@ base=$1 files=$2 modules=$3 image=$4 size=$5 uuid=$6
 shift 6
 
 work=$(mktemp -d)
-trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'umount -R -q "$work/tree/dev" "$work/tree/proc" || :; rm -rf --one-file-system "$work"' EXIT
 tree=$work/tree
 mkdir "$tree"
 tar -C "$tree" --numeric-owner --exclude='./dev/*' -xpf "$base"

@@ -1,6 +1,6 @@
 //! Debian's kernel with only the modules that the board needs, and the RAM disk that finds the root file system.
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -9,8 +9,9 @@ use super::files::{self, put};
 use crate::command::{output, run};
 use crate::vm::ramdisk::{Kernel, archive, sbin};
 
-/// What must be loaded before there is a root file system; the watchdog too, which systemd opens as it starts.
-const EARLY: [&str; 4] = ["virtio_pci", "virtio_blk", "ext4", "i6300esb"];
+/// What must be loaded before there is a root file system; the watchdog and a console too, which systemd opens as it
+/// starts.
+const EARLY: [&str; 5] = ["virtio_pci", "virtio_blk", "virtio_console", "ext4", "i6300esb"];
 
 /// Copies the modules named in `list`, and what they need, to `to`/VERSION, with the tables that modprobe reads.
 pub fn modules(kernel: &Kernel, list: &Path, to: &Path) -> Result<()> {
@@ -46,13 +47,12 @@ pub fn initrd(kernel: &Kernel, init: &Path, work: &Path, to: &Path) -> Result<()
     Ok(())
 }
 
-/// The kernel's image and release.
+/// Debian's kernel, unpacked.
 pub fn fetch(root: &Path) -> Result<Kernel> {
     Kernel::fetch(&root.join("target/guest"))
 }
 
-/// Its release, such as `6.1.0-37-arm64`, and the hash of its image.
+/// A line that no other kernel has.
 pub fn identity(kernel: &Kernel) -> Result<String> {
-    let image: &PathBuf = &kernel.image;
-    Ok(output(Command::new("sha256sum").arg(image))?)
+    output(Command::new("sha256sum").arg(&kernel.image))
 }

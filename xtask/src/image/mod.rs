@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub use base::Base;
 
-use crate::command::output;
+use crate::command::{output, run as run_command};
 use crate::host_packages::{self, Need};
 
 /// Options of `cargo xtask image`.
@@ -100,6 +100,20 @@ pub fn ensure(root: &Path, options: &Options) -> Result<Image> {
     let _alone = files::alone(&root.join("target/image"))?;
     let base = base::ensure(root)?;
     system::build(root, &base, packages, options.binaries.is_some())
+}
+
+/// Installs, upgrades, removes and purges the package as Debian's users would, in a throw-away system.
+///
+/// # Errors
+/// A step did not do what it must.
+pub fn prove_packages(root: &Path) -> Result<()> {
+    host_packages::ensure(&[Need::QemuUser, Need::ImageTools])?;
+    let packages = debs::ensure(root, debs::Arch::Arm64, None)?;
+    let _alone = files::alone(&root.join("target/image"))?;
+    let base = base::ensure(root)?;
+    let box_package = packages.first().context("debian/control names no package")?;
+    let mut script = system::in_roots_place(&root.join("debian/tests/lifecycle"))?;
+    run_command(script.arg(&base.tar).arg(box_package))
 }
 
 /// The time that files bear at most, as Debian's tools take it: that of the newest entry in `debian/changelog`.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use super::files::{self, fingerprint, put};
 use super::{Base, Image, epoch, kernel};
-use crate::command::{output, run};
+use crate::command::output;
+use crate::vm::ramdisk::sbin;
 
 /// Of the file system, and the seed of its folders' hash: given, so that every build makes the same bytes.
 const UUID: &str = "0b6fa5ad-7a0b-4d1f-9d5a-3c0f2a6c9e11";
@@ -82,28 +83,22 @@ fn assemble(
     [files, modules, image]: [&Path; 3],
     packages: &[&PathBuf],
 ) -> Result<u64> {
-    super::base::emulator()?;
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--propagation", "private"]);
-    if !nix::unistd::geteuid().is_root() {
-        unshare.args(["--map-root-user", "--map-auto"]);
-    }
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    unshare.env("PATH", path).env("SOURCE_DATE_EPOCH", epoch(root)?);
-    unshare.arg(root.join("board/image/assemble.sh")).arg(&base.tar);
-    unshare.args([files, modules, image]).args([SIZE, UUID]).args(packages);
-    let used = output(&mut unshare)?;
+    let mut script = in_roots_place(&root.join("board/image/assemble.sh"))?;
+    script.env("SOURCE_DATE_EPOCH", epoch(root)?).arg(&base.tar);
+    script.args([files, modules, image]).args([SIZE, UUID]).args(packages);
+    let used = output(&mut script)?;
     let kib: u64 = used.trim().parse().with_context(|| format!("not a size: {used}"))?;
     Ok(kib * 1024)
 }
 
-/// Unpacks the base for a trial and runs a shell script in it, as root or in root's place.
-pub fn in_base(base: &Base, script: &Path, files: &[&Path]) -> Result<()> {
+/// A script of ours, to be run as root or in root's place in a user namespace, with mounts of its own.
+pub fn in_roots_place(script: &Path) -> Result<Command> {
     super::base::emulator()?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private"]);
     if !nix::unistd::geteuid().is_root() {
         unshare.args(["--map-root-user", "--map-auto"]);
     }
-    run(unshare.arg(script).arg(&base.tar).args(files))
+    unshare.env("PATH", sbin()).arg(script);
+    Ok(unshare)
 }

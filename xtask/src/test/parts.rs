@@ -6,12 +6,12 @@ use anyhow::{Result, bail, ensure};
 
 use crate::command::{exists, run};
 use crate::host_packages::{self, Need};
-use crate::{cross, demo, vm};
+use crate::{cross, demo, image, vm};
 
 type Part = (&'static str, fn(&Path) -> Result<()>);
 
 /// In the order in which they fail fastest.
-pub const ALL: [Part; 8] = [
+pub const ALL: [Part; 9] = [
     ("packages", packages),
     ("style", style),
     ("build", build),
@@ -19,6 +19,7 @@ pub const ALL: [Part; 8] = [
     ("native", native),
     ("aarch64", aarch64),
     ("outputs", outputs),
+    ("deb", deb),
     ("vm", vm),
 ];
 
@@ -50,6 +51,7 @@ fn packages(_: &Path) -> Result<()> {
         Need::Arm64Packages,
         Need::QemuSystem,
         Need::GuestTools,
+        Need::ImageTools,
         Need::Systemd,
     ])
 }
@@ -130,6 +132,11 @@ fn same_bytes(native: &str, emulated: &str) -> Result<()> {
     }
     eprintln!("{pictures} int8 outputs are the same, byte for byte, on x86-64 and on aarch64");
     Ok(())
+}
+
+/// The package of a box, from its installation to its purging.
+fn deb(root: &Path) -> Result<()> {
+    image::prove_packages(root)
 }
 
 /// What needs a kernel with devices, and a machine whose power can be cut.

@@ -40,7 +40,7 @@ pub fn ensure(root: &Path, arch: Arch, replaced: Option<&Path>) -> Result<Vec<Pa
     let _alone = files::alone(&cache)?;
     let changelog = Changelog::read(root)?;
     let generated = cache.join("generated");
-    generated::write(&cross::target(root).join("release"), &generated, &changelog.version)?;
+    generated::write(root, &cross::target(root).join("release"), &generated, &changelog.version)?;
     let out = replaced.map_or_else(|| cache.clone(), |_| cache.join("replaced"));
     let control = Control::read(root)?;
     let build = Build { root, arch, changelog, control, epoch: epoch(root)?, out };
