@@ -7,19 +7,20 @@ mod heard;
 #[allow(dead_code, reason = "cases to come use it")]
 mod machine;
 pub mod ramdisk;
-mod system;
+pub mod system;
 mod table;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cross;
+use crate::demo::{self, Demo};
 use table::Outcome;
 
 /// Options of the run.
@@ -57,9 +58,26 @@ pub struct Context {
     pub root: PathBuf,
     /// Where programs and plugins are taken from before those that were built.
     pub binaries: Option<PathBuf>,
+    demo: OnceLock<Demo>,
+    preparing: Mutex<()>,
 }
 
 impl Context {
+    /// Of this workspace.
+    pub fn new(root: &Path, binaries: Option<PathBuf>) -> Self {
+        let (demo, preparing) = (OnceLock::new(), Mutex::new(()));
+        Self { root: root.into(), binaries, demo, preparing }
+    }
+
+    /// The demo's keys and its trained model, made by whichever case asks first.
+    pub fn demo(&self) -> Result<&Demo> {
+        let _alone = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.demo.get().is_none() {
+            let _ = self.demo.set(demo::prepare(&self.root)?);
+        }
+        self.demo.get().context("the demo was not prepared")
+    }
+
     /// One of our programs or plugins for arm64, by Cargo's name for the file.
     pub fn program(&self, file: &str) -> PathBuf {
         let given = self.binaries.iter().map(|folder| folder.join(file)).find(|path| path.exists());
@@ -91,7 +109,7 @@ pub fn run(root: &Path, args: &Args) -> Result<()> {
         bail!("{} is not a folder", folder.display());
     }
     let binaries = args.binaries.as_ref().map(std::path::absolute).transpose()?;
-    let context = Context { root: root.into(), binaries };
+    let context = Context::new(root, binaries);
     cross::run(root)?;
     cross::build(root, &["--workspace", "--exclude", "xtask", "--example", "vivid"])?;
     let outcomes = run_all(&context, &cases, args.jobs);
@@ -126,6 +144,7 @@ fn chosen(names: &[String]) -> Result<Vec<Case>> {
 fn run_all(context: &Context, cases: &[Case], jobs: u8) -> Vec<Outcome> {
     let (alone, others): (Vec<_>, Vec<_>) = cases.iter().copied().partition(|case| case.alone);
     let mut outcomes: Vec<_> = alone.into_iter().map(|case| run_one(context, case)).collect();
+    system::end();
     let waiting = Mutex::new(VecDeque::from(others));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let work = || std::iter::from_fn(next).map(|case| run_one(context, case)).collect::<Vec<_>>();

@@ -44,6 +44,8 @@ pub struct Guest {
     pub wire: Wire,
     /// When it was given power.
     pub began: Instant,
+    /// The folder that both have.
+    pub share: PathBuf,
     log: PathBuf,
 }
 
@@ -70,15 +72,26 @@ impl Guest {
         setup.limit = Duration::from_secs(900);
         let machine = Machine::start(&setup)?;
         let began = Instant::now().checked_sub(machine.age()).unwrap_or_else(Instant::now);
-        Ok(Self { machine, wire: monitor.watch()?, began, log: power.log })
+        let (share, log) = (power.share.to_owned(), power.log);
+        Ok(Self { machine, wire: monitor.watch()?, began, share, log })
     }
 
     /// Waits for its shell, and mounts the host's folder.
     pub fn ready(&mut self) -> Result<()> {
-        self.machine.shell()?.wait_ready(BOOT)?;
+        let shell = self.machine.shell()?;
+        shell.wait_ready(BOOT)?;
+        // A shell that edits no lines, and programs that know of no colours and no pages.
+        let plain = "TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 SYSTEMD_PAGER= LC_ALL=C.UTF-8";
+        let _ = shell.ask(&format!("export {plain}; exec sh"), Duration::from_secs(1));
+        shell.wait_ready(SOON)?;
         let mount = "mount -t 9p -o trans=virtio,version=9p2000.L host";
         self.run(&format!("mkdir -p {SHARE} && {mount} {SHARE}"))?;
         Ok(())
+    }
+
+    /// Whether it has power.
+    pub fn is_on(&self) -> bool {
+        self.wire.is_watched()
     }
 
     /// Runs a command that must go well; says what it printed.
@@ -89,6 +102,15 @@ impl Guest {
     /// Runs a command, whatever it comes to.
     pub fn ask(&mut self, command: &str) -> Result<Answer> {
         self.machine.shell()?.ask(command, SOON)
+    }
+
+    /// Turns it off in order, and says when that was asked for.
+    pub fn power_off(&mut self) -> Result<Instant> {
+        let asked = Instant::now();
+        // Its answer may come or not.
+        let _ = self.machine.shell()?.ask("systemctl poweroff", Duration::from_secs(1));
+        self.machine.wait_end(SOON)?;
+        Ok(asked)
     }
 
     /// Repeats a command until it goes well, and says what it printed then.
@@ -174,15 +196,15 @@ impl Guest {
     }
 
     /// Puts a file into the guest.
-    pub fn put(&mut self, share: &Path, path: &str, text: &str) -> Result<()> {
-        fs::write(share.join("put"), text)?;
+    pub fn put(&mut self, path: &str, text: &str) -> Result<()> {
+        fs::write(self.share.join("put"), text)?;
         self.run(&format!("install -D -m 0644 {SHARE}/put {path}")).map(drop)
     }
 
     /// Everything as it was when the box was set up: files, no drop-ins, decisions that drive the line.
     pub fn settle(&mut self) -> Result<()> {
         self.run(
-            "cp -a /etc/edgemill/. /run/last 2>/dev/null; rm -rf /etc/edgemill/pipelines \
+            "rm -rf /etc/edgemill/pipelines \
              /run/systemd/system/edgemill.service.d; cp -a /run/pristine/. /etc/edgemill; \
              systemctl daemon-reload; systemctl reset-failed edgemill; systemctl restart edgemill",
         )?;
@@ -192,7 +214,7 @@ impl Guest {
 
     /// Remembers how `/etc/edgemill` is, for [`Guest::settle`].
     pub fn remember(&mut self) -> Result<()> {
-        self.run("mkdir -p /run/last && cp -a /etc/edgemill /run/pristine").map(drop)
+        self.run("cp -a /etc/edgemill /run/pristine").map(drop)
     }
 
     /// Shows one case, and writes what the box said meanwhile to the case's own log.

@@ -147,6 +147,11 @@ impl Wire {
         Ok(lock(&self.seen).changes.last().context("the line was not seen yet")?.high)
     }
 
+    /// Whether it can still be seen: while the machine has power.
+    pub fn is_watched(&self) -> bool {
+        lock(&self.seen).trouble.is_none()
+    }
+
     /// Whether the pin is an output.
     pub fn is_driven(&self) -> bool {
         lock(&self.seen).driven
