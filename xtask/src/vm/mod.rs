@@ -3,6 +3,7 @@ mod cameras;
 #[allow(dead_code, reason = "cases to come use it")]
 mod console;
 pub mod crate_tests;
+mod cut;
 mod heard;
 #[allow(dead_code, reason = "cases to come use it")]
 mod machine;
@@ -95,7 +96,7 @@ fn log(root: &Path, name: &str) -> PathBuf {
 }
 
 fn all() -> Vec<Case> {
-    [system::CASES.as_slice(), &cameras::CASES].concat()
+    [system::CASES.as_slice(), &cut::CASES, &cameras::CASES].concat()
 }
 
 /// Runs the cases and prints what they came to.

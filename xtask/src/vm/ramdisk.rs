@@ -13,8 +13,10 @@ use super::machine::{Machine, Setup};
 use crate::command::{output, run as run_command};
 use crate::host_packages::{self, Need};
 
-/// Modules by name; what they need in turn is looked up.
-const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "ext4", "vivid"];
+/// Modules by name, and their folder; what they need in turn is looked up. Those of the camera wait until a script
+/// loads them.
+const MODULES: [(&str, &[&str]); 2] =
+    [("modules", &["virtio_pci", "virtio_blk", "ext4"]), ("modules/camera", &["vivid"])];
 /// What a dynamic program is loaded with.
 const LIBRARIES: [&str; 4] = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libgcc_s.so.1"];
 /// One file for the guest: where it is here, and where it goes there.
@@ -168,9 +170,11 @@ impl Guest<'_> {
             let from = Path::new("/lib/aarch64-linux-gnu").join(library);
             put(&from, &tree.join("lib").join(library), 0o755)?;
         }
-        for (index, module) in kernel.modules(&MODULES)?.iter().enumerate() {
-            let name = module.file_name().unwrap_or_default().to_string_lossy();
-            put(module, &tree.join("modules").join(format!("{index:02}-{name}")), 0o644)?;
+        for (folder, names) in MODULES {
+            for (index, module) in kernel.modules(names)?.iter().enumerate() {
+                let name = module.file_name().unwrap_or_default().to_string_lossy();
+                put(module, &tree.join(folder).join(format!("{index:02}-{name}")), 0o644)?;
+            }
         }
         for file in &self.files {
             put(&file.from, &tree.join(file.to.trim_start_matches('/')), 0o755)?;
