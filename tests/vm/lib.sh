@@ -45,15 +45,19 @@ delivered() {
     status | sed -n "s/.*\"name\": *\"$1\"[^}]*\"delivered\": *\([0-9]*\).*/\1/p"
 }
 
-# Waits, two minutes at most, until a command goes well.
+# Waits, two minutes at most, until a command goes well. Where it does not, or the daemon has ended, there is nothing
+# more to see.
 #     until_it COMMAND…
 until_it() {
     for _ in $(seq 600); do
         "$@" && return 0
+        [ -d "/proc/$daemon" ] || break
         usleep 200000
     done
+    sed 's/^/LOG /' /tmp/daemon
     echo "FACT gave-up-on 1 $*"
-    return 1
+    echo DONE
+    poweroff -f
 }
 
 has_delivered() {

@@ -13,11 +13,12 @@ impl Heard {
     /// Takes what a console said.
     ///
     /// # Errors
-    /// The script waited for something in vain.
+    /// The script waited for something in vain, or the daemon ended before.
     pub fn new(lines: Vec<Line>) -> Result<Self> {
         let heard = Self(lines);
         if let Ok(what) = heard.words("gave-up-on") {
-            bail!("waited in vain for `{what}`");
+            let last = heard.after("LOG ").last().map_or("nothing", |(_, text)| text);
+            bail!("waited in vain for `{what}`; the daemon's last word was: {last}");
         }
         Ok(heard)
     }
