@@ -190,6 +190,20 @@ impl Machine {
         self.qemu.id()
     }
 
+    /// Processor time that the machine has had: how far it has come, whatever else the host has to do.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn worked(&self) -> Result<Duration> {
+        let mut sum = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.qemu.id()))? {
+            // A thread may end meanwhile; those that matter stay.
+            let stat = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            sum += stat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+
     /// Cuts the power: QEMU is killed where it stands (SIGKILL). What the guest had handed to its disk is in the
     /// host's page cache and stays; what the guest still had in its own memory is gone.
     pub fn kill(&mut self) -> Result<()> {
