@@ -12,6 +12,7 @@ mod fail_safe;
 mod faults;
 mod graphs;
 mod hangs;
+mod hostile;
 mod keys;
 mod million;
 mod notify;

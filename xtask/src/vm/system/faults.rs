@@ -89,13 +89,13 @@ pub fn stage_hung(guest: &mut Guest) -> Result<String> {
     let (pid, cursor, restarts) = (guest.pid()?, guest.cursor()?, restarts(guest)?);
     let others = threads_of_others(guest, pid)?;
     let until = Instant::now() + SOON;
-    let hung = loop {
+    loop {
         let stage = guest.stage("probe")?;
         if stage["hangs"].as_u64() >= Some(1) && stage["state"] == "running" {
-            break stage;
+            break;
         }
         ensure!(Instant::now() < until, "the stage did not hang, or was not replaced: {stage}");
-    };
+    }
     guest.goes_on()?;
     ensure!(guest.pid()? == pid, "the daemon was restarted at once");
     ensure!(threads_of_others(guest, pid)? == others, "other stages have other threads now");
@@ -110,10 +110,8 @@ pub fn stage_hung(guest: &mut Guest) -> Result<String> {
     ensure!(said.contains("status=7"), "the daemon did not end with 7: {said}");
     guest.settle()?;
     Ok(format!(
-        "after {} hangs the daemon and {} other stages go on; at the third it ended and decided again {decided:.1} s \
-         after the line was safe",
-        hung["hangs"],
-        others.lines().count()
+        "after a hang the daemon and the other stages go on; at the third it ended, and decided again {decided:.1} s after \
+         the line was safe"
     ))
 }
 

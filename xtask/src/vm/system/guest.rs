@@ -84,6 +84,8 @@ impl Guest {
         let plain = "TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 SYSTEMD_PAGER= LC_ALL=C.UTF-8";
         let _ = shell.ask(&format!("export {plain}; exec sh"), Duration::from_secs(1));
         shell.wait_ready(SOON)?;
+        // A prompt would stand before the first line of each answer.
+        shell.run("PS1= PS2=", SOON)?;
         let mount = "mount -t 9p -o trans=virtio,version=9p2000.L host";
         self.run(&format!("mkdir -p {SHARE} && {mount} {SHARE}"))?;
         Ok(())
@@ -204,9 +206,10 @@ impl Guest {
     /// Everything as it was when the box was set up: files, no drop-ins, decisions that drive the line.
     pub fn settle(&mut self) -> Result<()> {
         self.run(
-            "rm -rf /etc/edgemill/pipelines \
-             /run/systemd/system/edgemill.service.d; cp -a /run/pristine/. /etc/edgemill; \
-             systemctl daemon-reload; systemctl reset-failed edgemill; systemctl restart edgemill",
+            "rm -rf /etc/edgemill/pipelines; cp -a /run/pristine/. /etc/edgemill; \
+             if [ -d /run/systemd/system/edgemill.service.d ]; then \
+             rm -r /run/systemd/system/edgemill.service.d; systemctl daemon-reload; fi; \
+             systemctl reset-failed edgemill; systemctl restart edgemill",
         )?;
         self.wire.wait(true, Instant::now(), SOON).context("after a restart")?;
         Ok(())
