@@ -2,7 +2,8 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    Addend, Border, Convolution, Kernel, MAX_MEMBERS, Output, Pool, SLACK, quantized,
+    Addend, Border, Convolution, Depthwise, Kernel, MAX_MEMBERS, Mean, Output, Pool, SLACK,
+    quantized,
 };
 use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
@@ -10,7 +11,7 @@ use edgemill_model::tensor::{DType, Quantization};
 use crate::EngineError;
 use crate::arena::{Arena, LINE, Slot};
 use crate::pack::{Packing, Shape, rule};
-use crate::step::{Buffer, Convolve, Images, Step, Work, depthwise_bytes};
+use crate::step::{Buffer, Convolve, Images, Step, Work};
 
 /// A graph as steps; buffers are not placed yet.
 #[derive(Default)]
@@ -92,8 +93,8 @@ impl Lowering<'_> {
                 let (pool, images) = self.pool(id, x, window);
                 let ratio = f64::from(rule(self.graph, x).scale) / f64::from(self.rule(id).scale);
                 let (zero_point, output) = (self.rule(x).zero_point, self.output(id, Clamp::NONE));
-                let work = Work::AveragePool { pool, zero_point, ratio, output, images };
-                self.step(id, &[x], work)?;
+                let mean = Mean { zero_point, ratio, output };
+                self.step(id, &[x], Work::AveragePool { pool, mean, images })?;
             }
             Op::Add { clamp } => {
                 let addend = |x| self.addend(x, id);
@@ -156,13 +157,15 @@ impl Lowering<'_> {
             segment: taps.segment,
             channels: out_channels / groups,
             pixel_step: out_channels,
+            out_row_step: out_width * out_channels,
             output: self.output(id, clamp),
+            two_products_fit: self.two_products_fit(node),
         };
         let output = out_height * out_width * out_channels;
         let images = Images { batch, input: border.bytes(), output };
         let depth = channels / groups;
         let work = if depthwise {
-            self.depthwise(id, job, images)
+            self.depthwise(id, &job, window, dilation, border.wide_row(), images)
         } else {
             self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
         };
@@ -182,10 +185,38 @@ impl Lowering<'_> {
         (small && apart && whole).then_some((pool, window))
     }
 
-    fn depthwise(&mut self, id: ValueId, job: Convolution, images: Images) -> Work {
-        let job = Convolution { channels: job.pixel_step, ..job };
-        let shape = Shape::Depthwise { channels: job.channels, taps: job.offsets.len() };
-        let packed = self.pack(id, shape, depthwise_bytes(&job));
+    fn depthwise(
+        &mut self,
+        id: ValueId,
+        job: &Convolution,
+        window: &Window,
+        dilation: [u32; 2],
+        row: usize,
+        images: Images,
+    ) -> Work {
+        let channels = job.pixel_step;
+        let [down, right] = dilation.map(|d| d as usize);
+        let mut taps = window.kernel.map(|k| k as usize);
+        let mut tap_steps = [down * row, right * channels];
+        // A kernel takes taps below each other in groups: those of a single row lie as if below each other.
+        if taps[0] == 1 {
+            taps.reverse();
+            tap_steps.reverse();
+        }
+        let job = Depthwise {
+            height: job.height,
+            width: job.width,
+            row_step: job.row_step,
+            column_step: job.column_step,
+            taps,
+            tap_steps,
+            channels,
+            pixel_step: job.pixel_step,
+            out_row_step: job.out_row_step,
+            output: job.output,
+        };
+        let bytes = self.kernel.depthwise_bytes(&job);
+        let packed = self.pack(id, Shape::Depthwise(job.clone()), bytes);
         Work::Depthwise { job, packed, images }
     }
 
@@ -203,7 +234,9 @@ impl Lowering<'_> {
             segment: elements,
             channels,
             pixel_step: channels,
+            out_row_step: channels,
             output: self.output(id, clamp),
+            two_products_fit: self.two_products_fit(node),
         };
         let images = Images { batch: 1, input: batch * elements, output: batch * channels };
         let whole = Convolve { job, groups: 1, depth: elements, packed: 0..0, images };
@@ -217,6 +250,11 @@ impl Lowering<'_> {
         let bytes = self.kernel.panels().packed_bytes(channels, segments, segment);
         let shape = Shape::Dense { groups, channels, segments, segment };
         Work::Convolve(Convolve { packed: self.pack(id, shape, groups * bytes), ..work })
+    }
+
+    fn two_products_fit(&self, node: &Node) -> bool {
+        let weights = self.graph.value(node.inputs[1]).constant();
+        weights.is_some_and(|weights| !weights.data().contains(&0x80))
     }
 
     /// The buffer of `x` with its border, which is the buffer itself where there is none.

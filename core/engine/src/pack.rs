@@ -1,7 +1,7 @@
 //! Weights of a node, from the graph's bytes to the kernel's order, without a copy anywhere else.
 use std::ops::Range;
 
-use edgemill_kernels::int8::{Filter, Kernel, pack_depthwise};
+use edgemill_kernels::int8::{Depthwise, Filter, Kernel};
 use edgemill_model::graph::{Graph, ValueId};
 use edgemill_model::tensor::Quantization;
 
@@ -15,9 +15,8 @@ pub(crate) struct Packing {
 }
 
 /// How a node's weights are cut up.
-#[derive(Clone, Copy)]
 pub(crate) enum Shape {
-    Depthwise { channels: usize, taps: usize },
+    Depthwise(Depthwise),
     Dense { groups: usize, channels: usize, segments: usize, segment: usize },
 }
 
@@ -25,9 +24,10 @@ pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, me
     let out = &mut memory[packing.range.clone()];
     let node = Weights::of(graph, packing.node);
     match packing.shape {
-        Shape::Depthwise { channels, taps } => {
+        Shape::Depthwise(ref job) => {
+            let (channels, taps) = (job.channels, job.taps[0] * job.taps[1]);
             node.with_filter(0..channels, 1, taps, |filter| {
-                pack_depthwise(filter, channels, out);
+                kernel.pack_depthwise(job, filter, out);
             });
         }
         Shape::Dense { groups, channels, segments, segment } => {

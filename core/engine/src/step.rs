@@ -2,7 +2,7 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Kernel, Output, Pool, packed_depthwise_bytes,
+    self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
 };
 
 use crate::arena::Slot;
@@ -32,9 +32,9 @@ impl Buffer {
 pub(crate) enum Work {
     Pad { border: Border, fill: u8, batch: usize },
     Convolve(Convolve),
-    Depthwise { job: Convolution, packed: Range<usize>, images: Images },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images },
     MaxPool { pool: Pool, images: Images },
-    AveragePool { pool: Pool, zero_point: i32, ratio: f64, output: Output, images: Images },
+    AveragePool { pool: Pool, mean: Mean, images: Images },
     Add { a: Addend, b: Addend, output: Output },
     Translate(Box<[u8; 256]>),
     Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
@@ -88,13 +88,13 @@ impl Step {
                 let [a, y] = arena
                     .get_disjoint_mut([a.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel.flip(), a, a, y);
+                self.work.add(kernel, a, a, y);
             }
             [a, b] => {
                 let [a, b, y] = arena
                     .get_disjoint_mut([a.range(), b.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel.flip(), a, b, y);
+                self.work.add(kernel, a, b, y);
             }
             _ => unreachable!("a step has one or two inputs"),
         }
@@ -113,36 +113,42 @@ impl Work {
             Self::Convolve(work) => work.run(kernel, weights, x, y),
             Self::Depthwise { job, packed, images } => {
                 let packed = &weights[packed.clone()];
-                images.each(|i, o| int8::depthwise(job, flip, packed, &x[i..], &mut y[o..]));
+                images.each(|i, o| kernel.depthwise(job, packed, &x[i..], &mut y[o..]));
             }
-            Self::MaxPool { pool, images } => {
-                images.each(|i, o| int8::max_pool(pool, flip, &x[i..], &mut y[o..]));
-            }
-            Self::AveragePool { pool, zero_point, ratio, output, images } => images.each(|i, o| {
-                int8::average_pool(pool, flip, *zero_point, *ratio, *output, &x[i..], &mut y[o..]);
+            Self::MaxPool { pool, images } => images.each(|i, o| {
+                kernel.elementwise(Elementwise::MaxPool { pool, x: &x[i..], y: &mut y[o..] });
+            }),
+            Self::AveragePool { pool, mean, images } => images.each(|i, o| {
+                let (mean, x, y) = (*mean, &x[i..], &mut y[o..]);
+                kernel.elementwise(Elementwise::AveragePool { pool, mean, x, y });
             }),
             Self::Translate(table) => int8::translate(table, x, y),
             Self::Softmax { axis, table, scale, output } => {
                 int8::softmax(flip, *axis, table, *scale, *output, x, y);
             }
-            Self::Quantize { scale, output } => int8::quantize(flip, *scale, *output, x, y),
+            Self::Quantize { scale, output } => {
+                let (scale, output) = (*scale, *output);
+                kernel.elementwise(Elementwise::Quantize { scale, output, x, y });
+            }
             Self::Dequantize { scale, zero_point } => {
-                int8::dequantize(flip, *scale, *zero_point, x, y);
+                let (scale, zero_point) = (*scale, *zero_point);
+                kernel.elementwise(Elementwise::Dequantize { scale, zero_point, x, y });
             }
             Self::Add { .. } => unreachable!("a sum has two inputs"),
         }
     }
 
-    fn add(&self, flip: u8, a: &[u8], b: &[u8], y: &mut [u8]) {
+    fn add(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
         let Self::Add { a: left, b: right, output } = self else {
             unreachable!("only a sum has two inputs")
         };
-        int8::add(flip, (*left, a), (*right, b), *output, y);
+        let (a, b, output) = ((*left, a), (*right, b), *output);
+        kernel.elementwise(Elementwise::Add { a, b, output, y });
     }
 
     /// Bytes that the work may read beyond its input's elements.
     pub const fn slack(&self) -> usize {
-        if matches!(self, Self::Convolve(_)) { int8::SLACK } else { 0 }
+        if matches!(self, Self::Convolve(_) | Self::Depthwise { .. }) { int8::SLACK } else { 0 }
     }
 }
 
@@ -158,9 +164,4 @@ impl Convolve {
             }
         });
     }
-}
-
-/// Bytes of packed weights of a depthwise job.
-pub(crate) fn depthwise_bytes(job: &Convolution) -> usize {
-    packed_depthwise_bytes(job.channels, job.offsets.len())
 }

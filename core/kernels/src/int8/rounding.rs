@@ -48,6 +48,18 @@ impl Output {
         ((self.low - self.zero_point) as f32, (self.high - self.zero_point) as f32)
     }
 
+    /// The least and the greatest byte in memory, which differs from its value by `flip`.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
+    pub(crate) fn limits(self, flip: u8) -> [u8; 2] {
+        [self.low, self.high].map(|element| low8(element).cast_unsigned() ^ flip)
+    }
+
+    /// The zero point, 128 above where bytes are.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
+    pub(crate) fn wide_zero_point(self, flip: u8) -> i16 {
+        i16::from(low8(self.zero_point)) + i16::from(flip)
+    }
+
     /// The rule.
     #[inline(always)]
     pub(crate) fn element(self, sum: i32, multiplier: f32) -> i8 {
@@ -58,7 +70,10 @@ impl Output {
     #[inline(always)]
     pub(crate) fn nearest(self, steps: f32) -> i8 {
         let (low, high) = self.steps();
-        low8(self.zero_point + round(steps.max(low).min(high)))
+        // As a vector's maximum and minimum have it, which is one instruction each.
+        let steps = if steps > low { steps } else { low };
+        let steps = if steps < high { steps } else { high };
+        low8(self.zero_point + round(steps))
     }
 }
 
