@@ -25,7 +25,7 @@ use edgemill_model::tensor::DType;
 
 pub use edgemill_kernels::int8 as kernels;
 pub use edgemill_model::{graph, tensor};
-pub use plan::Plan;
+pub use plan::{Layer, Plan};
 
 use plan::Port;
 use step::Step;
@@ -78,6 +78,7 @@ pub enum EngineError {
 pub struct Engine<M = Vec<u8>> {
     kernel: &'static dyn Kernel,
     steps: Vec<Step>,
+    layers: Vec<Layer>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     /// Of `memory`: packed weights, and the arena. Both begin at a cache line.
@@ -113,6 +114,19 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
     /// # Errors
     /// [`EngineError::Count`] or [`EngineError::Bytes`]; then nothing was run.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), EngineError> {
+        self.run_watched(inputs, outputs, |_| ())
+    }
+
+    /// As [`Self::run`]; calls `done` with the number of each of [`Self::layers`] after it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_watched(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        mut done: impl FnMut(usize),
+    ) -> Result<(), EngineError> {
         check("input", &self.inputs, inputs.iter().map(|x| x.len()))?;
         check("output", &self.outputs, outputs.iter().map(|y| y.len()))?;
         let (weights, arena) = self.memory.split_at_mut(self.arena.start);
@@ -122,13 +136,20 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
         for (port, x) in self.inputs.iter().zip(inputs) {
             int8::flip_into(port.flip(flip), x, &mut arena[port.range()]);
         }
-        for step in &self.steps {
+        for (number, step) in self.steps.iter().enumerate() {
             step.run(self.kernel, weights, arena);
+            done(number);
         }
         for (port, y) in self.outputs.iter().zip(outputs) {
             int8::flip_into(port.flip(flip), &arena[port.range()], y);
         }
         Ok(())
+    }
+
+    /// What a run does, in order.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     /// Name of the kernel that runs it.

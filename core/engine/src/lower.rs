@@ -274,6 +274,7 @@ impl Lowering<'_> {
         let wide = unplaced(self.out.arena.take(bytes + SLACK, step), bytes);
         let fill = low8(self.rule(x).zero_point);
         self.push(Step {
+            value: id,
             work: Work::Pad { border, fill, batch },
             inputs: vec![input],
             output: wide,
@@ -345,7 +346,7 @@ impl Lowering<'_> {
         }
         let slot = self.give_buffer(id);
         let output = unplaced(slot, self.graph.value(id).spec().bytes());
-        self.push(Step { work, inputs, output });
+        self.push(Step { value: id, work, inputs, output });
     }
 
     fn push(&mut self, step: Step) {

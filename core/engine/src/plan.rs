@@ -2,24 +2,57 @@
 use std::ops::{DerefMut, Range};
 
 use edgemill_kernels::int8::Kernel;
-use edgemill_model::graph::Graph;
+use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
 use crate::arena::LINE;
 use crate::lower::{Lowered, lower};
 use crate::pack::{Packing, pack};
-use crate::step::Step;
+use crate::step::{Step, Work};
 use crate::{Engine, EngineError};
 
 /// How a graph will be run, and the memory that takes.
 pub struct Plan {
     kernel: &'static dyn Kernel,
     steps: Vec<Step>,
+    layers: Vec<Layer>,
     packings: Vec<Packing>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     weights_bytes: usize,
     arena_bytes: usize,
+}
+
+/// One step of a run, for a profile.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Of the value that it makes, as the graph has it.
+    pub name: String,
+    /// What is done.
+    pub work: &'static str,
+    /// Shape of what it makes.
+    pub shape: Vec<u32>,
+    /// Multiplications of a weight by an element.
+    pub macs: u64,
+}
+
+impl Layer {
+    fn of(graph: &Graph<'_>, step: &Step) -> Self {
+        let value = graph.value(step.value);
+        let weighs = matches!(step.work, Work::Convolve(_) | Work::Depthwise { .. });
+        Self {
+            name: value.name().to_owned(),
+            work: step.work.name(),
+            shape: value.spec().shape.clone(),
+            macs: if weighs { graph.node_macs(weighed(graph, step.value)) } else { 0 },
+        }
+    }
+}
+
+/// The convolution that makes a value, along with its pool or by itself.
+fn weighed(graph: &Graph<'_>, id: ValueId) -> ValueId {
+    let node = graph.value(id).node().expect("a step makes a node's value");
+    if matches!(node.op, Op::MaxPool(_)) { node.inputs[0] } else { id }
 }
 
 /// An input or output in the arena.
@@ -42,6 +75,7 @@ impl Plan {
         for step in &mut steps {
             step.place(&starts);
         }
+        let layers = steps.iter().map(|step| Layer::of(graph, step)).collect();
         let port = |id| {
             let spec = graph.value(id).spec();
             let slot = slots[id.index()].expect("inputs and outputs have a buffer");
@@ -50,6 +84,7 @@ impl Plan {
         Ok(Self {
             kernel,
             steps,
+            layers,
             packings,
             inputs: graph.inputs().map(port).collect(),
             outputs: graph.outputs().iter().copied().map(port).collect(),
@@ -82,6 +117,7 @@ impl Plan {
         Ok(Engine {
             kernel: self.kernel,
             steps: self.steps,
+            layers: self.layers,
             inputs: self.inputs,
             outputs: self.outputs,
             weights,

@@ -5,10 +5,14 @@ use edgemill_kernels::int8::{
     self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
 };
 
+use edgemill_model::graph::ValueId;
+
 use crate::arena::Slot;
 
 /// What is done, from where to where.
 pub(crate) struct Step {
+    /// The value that it makes, or prepares a border for.
+    pub value: ValueId,
     pub work: Work,
     pub inputs: Vec<Buffer>,
     pub output: Buffer,
@@ -144,6 +148,22 @@ impl Work {
         };
         let (a, b, output) = ((*left, a), (*right, b), *output);
         kernel.elementwise(Elementwise::Add { a, b, output, y });
+    }
+
+    /// What it is called in a profile.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pad { .. } => "border",
+            Self::Convolve(_) => "convolution",
+            Self::Depthwise { .. } => "depthwise",
+            Self::MaxPool { .. } => "max pool",
+            Self::AveragePool { .. } => "average pool",
+            Self::Add { .. } => "add",
+            Self::Translate(_) => "table",
+            Self::Softmax { .. } => "softmax",
+            Self::Quantize { .. } => "quantize",
+            Self::Dequantize { .. } => "dequantize",
+        }
     }
 
     /// Bytes that the work may read beyond its input's elements.

@@ -9,6 +9,7 @@ mod convolution;
 mod depthwise;
 mod elementwise;
 mod packing;
+mod peak;
 mod pool;
 mod rounding;
 mod scalar;
@@ -22,6 +23,7 @@ pub use convolution::{Convolution, MAX_MEMBERS, SLACK};
 pub use depthwise::Depthwise;
 pub use elementwise::{Addend, Border, Elementwise, flip_into, pad, softmax, translate};
 pub use packing::{Filter, Panels};
+pub use peak::peak_macs_per_us;
 pub use pool::{Mean, Pool};
 pub use rounding::{Output, quantized};
 
