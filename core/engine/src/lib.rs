@@ -39,6 +39,11 @@ pub enum EngineError {
     /// A node computes with real numbers.
     #[error("node {0:?} is not int8: quantize the model first (edgemill model compress)")]
     Float(String),
+    /// A node does what this engine does not do yet.
+    #[error(
+        "node {0:?}: the int8 engine does not do this operation; run the model in f32 (infer-candle)"
+    )]
+    Unsupported(String),
     /// A node reads a constant as if it were an activation.
     #[error("node {0:?} reads a constant where only inputs and results can be")]
     Constant(String),

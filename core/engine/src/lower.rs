@@ -5,7 +5,7 @@ use edgemill_kernels::int8::{
     Addend, Border, Convolution, Depthwise, Kernel, MAX_MEMBERS, Mean, Output, Pool, SLACK,
     quantized,
 };
-use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
+use edgemill_model::graph::{Clamp, Graph, Node, Op, Pair, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
 
 use crate::EngineError;
@@ -96,7 +96,7 @@ impl Lowering<'_> {
                 let mean = Mean { zero_point, ratio, output };
                 self.step(id, &[x], Work::AveragePool { pool, mean, images })?;
             }
-            Op::Add { clamp } => {
+            Op::Binary { function: Pair::Add, clamp } if self.are_alike(&node.inputs) => {
                 let addend = |x| self.addend(x, id);
                 let (a, b) = (addend(x), addend(node.inputs[1]));
                 let output = self.output(id, *clamp);
@@ -105,17 +105,28 @@ impl Lowering<'_> {
             Op::Clamp(clamp) => self.translate(id, x, *clamp)?,
             Op::Softmax => self.softmax(id, x)?,
             Op::Reshape(_) => self.out.slots[id.index()] = Some(self.slot(x, id)?),
+            Op::Quantize if self.dtype(id) == DType::U8 => return Err(self.unsupported(id)),
             Op::Quantize if self.dtype(x) == DType::F32 => {
                 let output = self.output(id, Clamp::NONE);
                 self.step(id, &[x], Work::Quantize { scale: self.rule(id).scale, output })?;
             }
             Op::Quantize => self.translate(id, x, Clamp::NONE)?,
-            Op::Dequantize => {
+            Op::Dequantize if self.dtype(x) == DType::I8 => {
                 let Quantization { scale, zero_point } = self.rule(x);
                 self.step(id, &[x], Work::Dequantize { scale, zero_point })?;
             }
+            _ => return Err(self.unsupported(id)),
         }
         Ok(())
+    }
+
+    fn are_alike(&self, inputs: &[ValueId]) -> bool {
+        let shape = |id: &ValueId| &self.graph.value(*id).spec().shape;
+        inputs.iter().all(|id| shape(id) == shape(&inputs[0]))
+    }
+
+    fn unsupported(&self, id: ValueId) -> EngineError {
+        EngineError::Unsupported(self.graph.value(id).name().into())
     }
 
     fn check_int8(&self, id: ValueId, node: &Node) -> Result<(), EngineError> {
