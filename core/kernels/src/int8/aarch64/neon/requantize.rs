@@ -65,13 +65,21 @@ pub unsafe fn write(bytes: int8x16_t, out: *mut u8, count: usize) {
         match count {
             16 => vst1q_s8(out.cast(), bytes),
             8 => vst1_s8(out.cast(), vget_low_s8(bytes)),
-            _ => {
-                let mut all = [0_u8; 16];
-                vst1q_s8(all.as_mut_ptr().cast(), bytes);
-                for (i, byte) in all.into_iter().enumerate().take(count) {
-                    *out.add(i) = byte;
-                }
-            }
+            _ => write_some(bytes, out, count),
         }
+    }
+}
+
+/// As [`write`], byte by byte. Apart from it, so that loops over pixels stay small enough to be unrolled: only then do
+/// sums stay in registers.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "neon")]
+unsafe fn write_some(bytes: int8x16_t, out: *mut u8, count: usize) {
+    let mut all = [0_u8; 16];
+    // SAFETY: the array has the size of a vector; the caller's promise.
+    unsafe {
+        vst1q_s8(all.as_mut_ptr().cast(), bytes);
+        out.copy_from_nonoverlapping(all.as_ptr(), count);
     }
 }

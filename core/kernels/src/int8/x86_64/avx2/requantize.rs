@@ -75,13 +75,21 @@ pub unsafe fn write(bytes: __m128i, out: *mut u8, count: usize) {
         match count {
             16 => _mm_storeu_si128(out.cast(), bytes),
             8 => _mm_storel_epi64(out.cast(), bytes),
-            _ => {
-                let mut all = [0_u8; 16];
-                _mm_storeu_si128(all.as_mut_ptr().cast(), bytes);
-                for (i, byte) in all.into_iter().enumerate().take(count) {
-                    *out.add(i) = byte;
-                }
-            }
+            _ => write_some(bytes, out, count),
         }
+    }
+}
+
+/// As [`write`], byte by byte. Apart from it, so that loops over pixels stay small enough to be unrolled: only then do
+/// sums stay in registers.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+unsafe fn write_some(bytes: __m128i, out: *mut u8, count: usize) {
+    let mut all = [0_u8; 16];
+    // SAFETY: the array has the size of a vector; the caller's promise.
+    unsafe {
+        _mm_storeu_si128(all.as_mut_ptr().cast(), bytes);
+        out.copy_from_nonoverlapping(all.as_ptr(), count);
     }
 }
