@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod general;
 mod lower;
+mod moves;
 mod pack;
 mod plan;
 mod step;
@@ -44,9 +46,6 @@ pub enum EngineError {
         "node {0:?}: the int8 engine does not do this operation; run the model in f32 (infer-candle)"
     )]
     Unsupported(String),
-    /// A node reads a constant as if it were an activation.
-    #[error("node {0:?} reads a constant where only inputs and results can be")]
-    Constant(String),
     /// The memory given is too small.
     #[error("{given} bytes of memory for the engine, {needed} are needed")]
     Memory {

@@ -1,7 +1,7 @@
 //! What loading decides before it takes memory.
 use std::ops::{DerefMut, Range};
 
-use edgemill_kernels::int8::Kernel;
+use edgemill_kernels::int8::{self, Kernel};
 use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
@@ -17,6 +17,7 @@ pub struct Plan {
     steps: Vec<Step>,
     layers: Vec<Layer>,
     packings: Vec<Packing>,
+    constants: Vec<(ValueId, Port)>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     weights_bytes: usize,
@@ -70,7 +71,8 @@ impl Plan {
     /// [`EngineError`] if the graph is not one of int8 nodes.
     pub fn new(graph: &Graph<'_>, kernel: &'static dyn Kernel) -> Result<Self, EngineError> {
         graph.check()?;
-        let Lowered { mut steps, packings, slots, weights_bytes, arena } = lower(graph, kernel)?;
+        let Lowered { mut steps, packings, slots, constants, weights_bytes, arena } =
+            lower(graph, kernel)?;
         let (starts, arena_bytes) = arena.places();
         for step in &mut steps {
             step.place(&starts);
@@ -86,6 +88,7 @@ impl Plan {
             steps,
             layers,
             packings,
+            constants: constants.into_iter().map(|id| (id, port(id))).collect(),
             inputs: graph.inputs().map(port).collect(),
             outputs: graph.outputs().iter().copied().map(port).collect(),
             weights_bytes,
@@ -113,6 +116,11 @@ impl Plan {
         let arena: Range<usize> = weights.end..weights.end + self.arena_bytes;
         for packing in &self.packings {
             pack(packing, graph, self.kernel, &mut memory[weights.clone()]);
+        }
+        for (id, port) in &self.constants {
+            let constant = graph.value(*id).constant().expect("it was planned as one");
+            let place = &mut memory[arena.clone()][port.range()];
+            int8::flip_into(port.flip(self.kernel.flip()), constant.data(), place);
         }
         Ok(Engine {
             kernel: self.kernel,

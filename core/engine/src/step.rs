@@ -8,6 +8,8 @@ use edgemill_kernels::int8::{
 use edgemill_model::graph::ValueId;
 
 use crate::arena::Slot;
+use crate::general::{General, Two};
+use crate::moves::Move;
 
 /// What is done, from where to where.
 pub(crate) struct Step {
@@ -41,6 +43,9 @@ pub(crate) enum Work {
     AveragePool { pool: Pool, mean: Mean, images: Images },
     Add { a: Addend, b: Addend, output: Output },
     Translate(Box<[u8; 256]>),
+    Move(Move),
+    General(General),
+    Two(Two),
     Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
     Quantize { scale: f32, output: Output },
     Dequantize { scale: f32, zero_point: i32 },
@@ -92,13 +97,13 @@ impl Step {
                 let [a, y] = arena
                     .get_disjoint_mut([a.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel, a, a, y);
+                self.work.two(kernel, a, a, y);
             }
             [a, b] => {
                 let [a, b, y] = arena
                     .get_disjoint_mut([a.range(), b.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel, a, b, y);
+                self.work.two(kernel, a, b, y);
             }
             _ => unreachable!("a step has one or two inputs"),
         }
@@ -138,16 +143,21 @@ impl Work {
                 let (scale, zero_point) = (*scale, *zero_point);
                 kernel.elementwise(Elementwise::Dequantize { scale, zero_point, x, y });
             }
-            Self::Add { .. } => unreachable!("a sum has two inputs"),
+            Self::Move(work) => work.run(x, y),
+            Self::General(work) => work.run(flip, x, y),
+            Self::Add { .. } | Self::Two(_) => unreachable!("it has two inputs"),
         }
     }
 
-    fn add(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
-        let Self::Add { a: left, b: right, output } = self else {
-            unreachable!("only a sum has two inputs")
-        };
-        let (a, b, output) = ((*left, a), (*right, b), *output);
-        kernel.elementwise(Elementwise::Add { a, b, output, y });
+    fn two(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
+        match self {
+            Self::Add { a: left, b: right, output } => {
+                let (a, b, output) = ((*left, a), (*right, b), *output);
+                kernel.elementwise(Elementwise::Add { a, b, output, y });
+            }
+            Self::Two(work) => work.run(kernel.flip(), a, b, y),
+            _ => unreachable!("it has one input"),
+        }
     }
 
     /// What it is called in a profile.
@@ -160,6 +170,9 @@ impl Work {
             Self::AveragePool { .. } => "average pool",
             Self::Add { .. } => "add",
             Self::Translate(_) => "table",
+            Self::Move(_) => "move",
+            Self::General(work) => work.name(),
+            Self::Two(work) => work.name(),
             Self::Softmax { .. } => "softmax",
             Self::Quantize { .. } => "quantize",
             Self::Dequantize { .. } => "dequantize",

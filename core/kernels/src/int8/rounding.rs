@@ -42,6 +42,13 @@ impl Output {
         self.high
     }
 
+    /// The rule: the element that a sum becomes.
+    #[must_use]
+    #[inline]
+    pub fn of_sum(self, sum: i32, multiplier: f32) -> i8 {
+        self.element(sum, multiplier)
+    }
+
     /// The least and the greatest step from the zero point; whole numbers.
     #[expect(clippy::cast_precision_loss, reason = "at most 255")]
     pub(crate) const fn steps(self) -> (f32, f32) {
