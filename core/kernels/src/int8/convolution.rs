@@ -84,7 +84,8 @@ pub(super) struct Operands<'a> {
 /// One panel's columns of a few output pixels.
 pub(super) struct Tile {
     pub panel: Panel,
-    /// Where each window begins in `x`, every pixel's members side by side; beyond `rows` the last is repeated.
+    /// Where each window begins in `x`, every pixel's members side by side. Beyond `rows`, where there are fewer than a
+    /// tile may have, the last is repeated.
     pub bases: [usize; MAX_ROWS],
     /// Windows.
     pub rows: usize,
@@ -123,6 +124,10 @@ impl<'a> Operands<'a> {
             while left > 0 {
                 let pixels = most.min(left);
                 walk.next(pixels, &mut tile);
+                if pixels < most {
+                    let last = tile.bases[tile.rows - 1];
+                    tile.bases[tile.rows..].fill(last);
+                }
                 run(self, &tile);
                 left -= pixels;
             }
@@ -141,28 +146,38 @@ struct Walk<'a> {
 impl Walk<'_> {
     #[inline(always)]
     fn next(&mut self, pixels: usize, tile: &mut Tile) {
-        let members = self.job.members.len();
-        let mut base = self.row * self.job.row_step + self.column * self.job.column_step;
-        let mut out = self.row * self.job.out_row_step
-            + self.column * self.job.pixel_step
-            + self.first_column;
+        let members = &self.job.members[..];
+        tile.rows = pixels * members.len();
+        let (mut base, mut out) = self.place();
+        let in_row = self.column + pixels < self.job.width;
         for pixel in 0..pixels {
             tile.outs[pixel] = out;
-            for (m, member) in self.job.members.iter().enumerate() {
-                tile.bases[pixel * members + m] = base + member;
+            if let [only] = members {
+                tile.bases[pixel] = base + only;
+            } else {
+                for (m, member) in members.iter().enumerate() {
+                    tile.bases[pixel * members.len() + m] = base + member;
+                }
             }
-            self.column += 1;
             base += self.job.column_step;
             out += self.job.pixel_step;
-            if self.column == self.job.width {
-                self.column = 0;
-                self.row += 1;
-                base = self.row * self.job.row_step;
-                out = self.row * self.job.out_row_step + self.first_column;
+            if !in_row {
+                self.column += 1;
+                if self.column == self.job.width {
+                    self.column = 0;
+                    self.row += 1;
+                    (base, out) = self.place();
+                }
             }
         }
-        tile.rows = pixels * members;
-        let last = tile.bases[tile.rows - 1];
-        tile.bases[tile.rows..].fill(last);
+        if in_row {
+            self.column += pixels;
+        }
+    }
+
+    fn place(&self) -> (usize, usize) {
+        let out = self.row * self.job.out_row_step + self.column * self.job.pixel_step;
+        let base = self.row * self.job.row_step + self.column * self.job.column_step;
+        (base, out + self.first_column)
     }
 }

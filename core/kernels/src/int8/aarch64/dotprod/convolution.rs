@@ -5,7 +5,7 @@ use std::arch::aarch64::{
 use std::arch::asm;
 
 use super::super::neon::LANES;
-use super::super::neon::requantize::{Rule, write};
+use super::super::neon::requantize::{self, Rule, write};
 use crate::int8::convolution::{Operands, Tile};
 
 /// Windows of a tile.
@@ -97,6 +97,9 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
             unsafe { step::<V, R, 0>(&mut sums, &mut weights, &x) };
         }
     }
+    // SAFETY: the multipliers follow the starts.
+    let multipliers: [_; V] = unsafe { requantize::load(multipliers) };
+    let rule = *rule;
     for pixel in 0..R / M {
         if pixel * M < tile.rows {
             let mut greatest = sums[pixel * M];
@@ -106,7 +109,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
                 }
             }
             let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
-            // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
+            // SAFETY: `Operands` has checked that the columns lie in the output.
             unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }
     }

@@ -5,7 +5,7 @@ use std::arch::aarch64::{
 };
 use std::arch::asm;
 
-use super::super::neon::requantize::{Rule, write};
+use super::super::neon::requantize::{Rule, load, write};
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
 use crate::int8::rounding::Output;
 
@@ -81,7 +81,7 @@ unsafe impl Lanes for Channels {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write(rule.bytes(sums, multipliers), out, count) }
+        unsafe { write(rule.bytes(sums, load(multipliers)), out, count) }
     }
 }
 

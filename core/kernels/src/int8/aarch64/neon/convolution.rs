@@ -6,11 +6,13 @@ use std::arch::aarch64::{
 };
 
 use super::LANES;
-use super::requantize::{Rule, write};
+use super::requantize::{self, Rule, write};
 use crate::int8::convolution::{Operands, Tile};
 
-/// Windows of a tile.
-const ROWS: usize = 4;
+/// Windows of a tile: three leave registers for all that a step needs, where pixels are not made of two or four.
+const fn rows(members: usize) -> usize {
+    if members.is_multiple_of(2) { 4 } else { 3 }
+}
 
 /// Runs all tiles.
 ///
@@ -19,16 +21,17 @@ const ROWS: usize = 4;
 #[target_feature(enable = "neon")]
 pub unsafe fn run(operands: &mut Operands<'_>) {
     let rule = Rule::new(operands.job.output);
+    let members = operands.job.members.len();
     operands.tiles(
-        |_| ROWS,
+        |_| rows(members),
         |operands, tile| {
             // SAFETY: this function has the instructions; the tile is one of `operands`.
             unsafe {
-                match operands.job.members.len() {
-                    1 => vectors::<1>(operands, tile, &rule),
-                    2 => vectors::<2>(operands, tile, &rule),
-                    3 => vectors::<3>(operands, tile, &rule),
-                    _ => vectors::<4>(operands, tile, &rule),
+                match members {
+                    1 => vectors::<3, 1>(operands, tile, &rule),
+                    2 => vectors::<4, 2>(operands, tile, &rule),
+                    3 => vectors::<3, 3>(operands, tile, &rule),
+                    _ => vectors::<4, 4>(operands, tile, &rule),
                 }
             }
         },
@@ -37,14 +40,18 @@ pub unsafe fn run(operands: &mut Operands<'_>) {
 
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn vectors<const M: usize>(operands: &mut Operands<'_>, tile: &Tile, rule: &Rule) {
+unsafe fn vectors<const R: usize, const M: usize>(
+    operands: &mut Operands<'_>,
+    tile: &Tile,
+    rule: &Rule,
+) {
     // SAFETY: the caller's promise is handed on; each arm's vectors are the panel's, its rows at least the tile's.
     unsafe {
         match (tile.panel.width / LANES, tile.rows) {
             (1, 1) => block::<1, 1, 1>(operands, tile, rule),
-            (1, _) => block::<1, ROWS, M>(operands, tile, rule),
+            (1, _) => block::<1, R, M>(operands, tile, rule),
             (_, 1) => block::<2, 1, 1>(operands, tile, rule),
-            (_, _) => block::<2, ROWS, M>(operands, tile, rule),
+            (_, _) => block::<2, R, M>(operands, tile, rule),
         }
     }
 }
@@ -65,23 +72,23 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     let steps = operands.job.segment.div_ceil(4);
     let mut sums = [[[vdupq_n_s32(0); 2]; V]; R];
     for &offset in &operands.job.offsets {
-        let x: [*const u8; R] =
+        let mut x: [*const u8; R] =
             std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.bases[r] + offset));
-        let mut at = 0;
+        let mut left = steps;
         // SAFETY: the panel has V vectors for each step of each segment; `Convolution::input_bytes` counts every window
         // with its segments in whole steps.
         unsafe {
             if operands.job.two_products_fit {
-                for _ in 0..steps / 2 {
-                    two_steps(&mut sums, weights, &x, at);
+                while left >= 2 {
+                    two_steps(&mut sums, weights, &mut x);
                     weights = weights.wrapping_add(8 * LANES * V);
-                    at += 8;
+                    left -= 2;
                 }
             }
-            while at < 4 * steps {
-                step(&mut sums, weights, &x, at);
+            while left > 0 {
+                step(&mut sums, weights, &mut x);
                 weights = weights.wrapping_add(4 * LANES * V);
-                at += 4;
+                left -= 1;
             }
         }
     }
@@ -93,6 +100,9 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
         let [a, b]: [int32x4_t; 2] = sums[r][v];
         vaddq_s32(vpaddq_s32(a, b), starts[v])
     };
+    // SAFETY: the multipliers follow the starts.
+    let multipliers: [_; V] = unsafe { requantize::load(multipliers) };
+    let rule = *rule;
     for pixel in 0..R / M {
         if pixel * M < tile.rows {
             let mut greatest: [int32x4_t; V] = std::array::from_fn(|v| sum(pixel * M, v));
@@ -102,7 +112,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
                 }
             }
             let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
-            // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
+            // SAFETY: `Operands` has checked that the columns lie in the output.
             unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }
     }
@@ -111,18 +121,17 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
 type Sums<const V: usize, const R: usize> = [[[int32x4_t; 2]; V]; R];
 
 /// # Safety
-/// There are V vectors of weights; each row has four elements from `at` on.
+/// There are V vectors of weights; each row has four more elements.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn step<const V: usize, const R: usize>(
     sums: &mut Sums<V, R>,
     weights: *const u8,
-    x: &[*const u8; R],
-    at: usize,
+    x: &mut [*const u8; R],
 ) {
     for r in 0..R {
         // SAFETY: the caller's promise.
-        let four = unsafe { quad(x[r], at) };
+        let four = unsafe { quad(&mut x[r]) };
         for v in 0..V {
             // SAFETY: the caller's promise.
             let w = unsafe { load(weights, v) };
@@ -136,17 +145,16 @@ unsafe fn step<const V: usize, const R: usize>(
 /// Two steps at once, whose products are added in 16 bits.
 ///
 /// # Safety
-/// There are 2 V vectors of weights; each row has eight elements from `at` on.
+/// There are 2 V vectors of weights; each row has eight more elements.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn two_steps<const V: usize, const R: usize>(
     sums: &mut Sums<V, R>,
     weights: *const u8,
-    x: &[*const u8; R],
-    at: usize,
+    x: &mut [*const u8; R],
 ) {
     // SAFETY: the caller's promise.
-    let x = x.map(|x| unsafe { [quad(x, at), quad(x, at + 4)] });
+    let x: [_; R] = std::array::from_fn(|r| unsafe { [quad(&mut x[r]), quad(&mut x[r])] });
     for v in 0..V {
         // SAFETY: the caller's promise.
         let (w, next) = unsafe { (load(weights, v), load(weights, V + v)) };
@@ -161,12 +169,14 @@ unsafe fn two_steps<const V: usize, const R: usize>(
     }
 }
 
-/// Four elements, four times.
+/// The next four elements, four times.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn quad(x: *const u8, at: usize) -> int8x16_t {
+unsafe fn quad(x: &mut *const u8) -> int8x16_t {
     // SAFETY: the caller's promise.
-    vreinterpretq_s8_s32(unsafe { vld1q_dup_s32(x.add(at).cast()) })
+    let four = unsafe { vld1q_dup_s32(x.cast()) };
+    *x = x.wrapping_add(4);
+    vreinterpretq_s8_s32(four)
 }
 
 #[inline]

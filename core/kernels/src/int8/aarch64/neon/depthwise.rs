@@ -4,7 +4,7 @@ use std::arch::aarch64::{
     vmovl_s8,
 };
 
-use super::requantize::{Rule, write};
+use super::requantize::{Rule, load, write};
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
 use crate::int8::rounding::Output;
 
@@ -84,6 +84,6 @@ unsafe impl Lanes for Channels {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write(rule.bytes(sums, multipliers), out, count) }
+        unsafe { write(rule.bytes(sums, load(multipliers)), out, count) }
     }
 }

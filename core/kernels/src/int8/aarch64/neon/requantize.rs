@@ -26,21 +26,15 @@ impl Rule {
 
     /// Bytes of `V` vectors of sums. `fcvtns` and every narrowing stop at the least and the greatest number, so that
     /// clamping last is the same as clamping first: both bounds are whole numbers.
-    ///
-    /// # Safety
-    /// `multipliers` points to `V` vectors.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub unsafe fn bytes<const V: usize>(
+    pub fn bytes<const V: usize>(
         &self,
         sums: [int32x4_t; V],
-        multipliers: *const u8,
+        multipliers: [float32x4_t; V],
     ) -> int8x16_t {
         let nearest: [int32x4_t; V] = std::array::from_fn(|v| {
-            // SAFETY: the caller's promise.
-            let multiplier: float32x4_t =
-                unsafe { vld1q_f32(multipliers.cast::<f32>().add(LANES * v)) };
-            vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[v]), multiplier))
+            vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[v]), multipliers[v]))
         });
         let pair = |a: usize, b: usize| {
             let low = vqmovn_s32(nearest[a.min(V - 1)]);
@@ -51,6 +45,17 @@ impl Rule {
         let bytes = vcombine_s8(low, if V > 2 { pair(2, 3) } else { low });
         vminq_s8(vmaxq_s8(bytes, self.low), self.high)
     }
+}
+
+/// `V` vectors of multipliers.
+///
+/// # Safety
+/// `multipliers` points to as many.
+#[inline]
+#[target_feature(enable = "neon")]
+pub unsafe fn load<const V: usize>(multipliers: *const u8) -> [float32x4_t; V] {
+    // SAFETY: the caller's promise.
+    std::array::from_fn(|v| unsafe { vld1q_f32(multipliers.cast::<f32>().add(LANES * v)) })
 }
 
 /// Writes the first `count` bytes.
