@@ -22,6 +22,7 @@ mod step;
 use std::ops::{DerefMut, Range};
 
 use edgemill_kernels::int8::{self, Kernel};
+use edgemill_kernels::team::Team;
 use edgemill_model::graph::Graph;
 use edgemill_model::tensor::DType;
 
@@ -46,6 +47,9 @@ pub enum EngineError {
         "node {0:?}: the int8 engine does not do this operation; run the model in f32 (infer-candle)"
     )]
     Unsupported(String),
+    /// The system gives no more threads.
+    #[error("no threads to share the work: {0}")]
+    Threads(#[from] std::io::Error),
     /// The memory given is too small.
     #[error("{given} bytes of memory for the engine, {needed} are needed")]
     Memory {
@@ -81,6 +85,7 @@ pub enum EngineError {
 /// Weights and memory for runs of one graph. `M` is the memory: a `Vec<u8>`, or what derefs to bytes.
 pub struct Engine<M = Vec<u8>> {
     kernel: &'static dyn Kernel,
+    team: Option<Team>,
     steps: Vec<Step>,
     layers: Vec<Layer>,
     inputs: Vec<Port>,
@@ -141,7 +146,7 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
             int8::flip_into(port.flip(flip), x, &mut arena[port.range()]);
         }
         for (number, step) in self.steps.iter().enumerate() {
-            step.run(self.kernel, weights, arena);
+            step.run(self.kernel, &mut self.team, weights, arena);
             done(number);
         }
         for (port, y) in self.outputs.iter().zip(outputs) {

@@ -202,7 +202,10 @@ impl Lowering<'_> {
         let work = if depthwise {
             self.depthwise(id, &job, window, dilation, border.wide_row(), images)
         } else {
-            self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
+            self.convolve(
+                id,
+                Convolve { job, groups, depth, packed: 0..0, images, parts: Vec::new() },
+            )
         };
         self.step_from(made, vec![input], work);
         Ok(())
@@ -252,7 +255,7 @@ impl Lowering<'_> {
         };
         let bytes = self.kernel.depthwise_bytes(&job);
         let packed = self.pack(id, Shape::Depthwise(job.clone()), bytes);
-        Work::Depthwise { job, packed, images }
+        Work::Depthwise { job, packed, images, parts: Vec::new() }
     }
 
     fn dense(&mut self, id: ValueId, node: &Node, clamp: Clamp) -> Result<(), EngineError> {
@@ -274,7 +277,8 @@ impl Lowering<'_> {
             two_products_fit: self.two_products_fit(node),
         };
         let images = Images { batch: 1, input: batch * elements, output: batch * channels };
-        let whole = Convolve { job, groups: 1, depth: elements, packed: 0..0, images };
+        let whole =
+            Convolve { job, groups: 1, depth: elements, packed: 0..0, images, parts: Vec::new() };
         let work = self.convolve(id, whole);
         self.step(id, &node.inputs[..1], work)
     }

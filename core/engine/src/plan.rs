@@ -2,6 +2,7 @@
 use std::ops::{DerefMut, Range};
 
 use edgemill_kernels::int8::{self, Kernel};
+use edgemill_kernels::team::{MAX_THREADS, Team};
 use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
@@ -22,6 +23,7 @@ pub struct Plan {
     outputs: Vec<Port>,
     weights_bytes: usize,
     arena_bytes: usize,
+    threads: usize,
 }
 
 /// One step of a run, for a profile.
@@ -93,7 +95,17 @@ impl Plan {
             outputs: graph.outputs().iter().copied().map(port).collect(),
             weights_bytes,
             arena_bytes,
+            threads: 1,
         })
+    }
+
+    /// The same for several threads, which share the rows of each convolution: the bits do not change. At least 1, at
+    /// most [`MAX_THREADS`].
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MAX_THREADS);
+        self.steps.iter_mut().for_each(|step| step.divide(self.threads));
+        self
     }
 
     /// Bytes of memory that an engine needs, wherever they begin.
@@ -122,8 +134,10 @@ impl Plan {
             let place = &mut memory[arena.clone()][port.range()];
             int8::flip_into(port.flip(self.kernel.flip()), constant.data(), place);
         }
+        let team = if self.threads > 1 { Some(Team::new(self.threads)?) } else { None };
         Ok(Engine {
             kernel: self.kernel,
+            team,
             steps: self.steps,
             layers: self.layers,
             inputs: self.inputs,

@@ -5,6 +5,7 @@ use edgemill_kernels::int8::{
     self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
 };
 
+use edgemill_kernels::team::{MAX_THREADS, Team};
 use edgemill_model::graph::ValueId;
 
 use crate::arena::Slot;
@@ -38,7 +39,7 @@ impl Buffer {
 pub(crate) enum Work {
     Pad { border: Border, fill: u8, batch: usize },
     Convolve(Convolve),
-    Depthwise { job: Depthwise, packed: Range<usize>, images: Images },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
     MaxPool { pool: Pool, images: Images },
     AveragePool { pool: Pool, mean: Mean, images: Images },
     Add { a: Addend, b: Addend, output: Output },
@@ -59,6 +60,54 @@ pub(crate) struct Convolve {
     pub depth: usize,
     pub packed: Range<usize>,
     pub images: Images,
+    pub parts: Vec<Part<Convolution>>,
+}
+
+/// Some of the rows of a job, for one of several threads; none where it is not divided.
+pub(crate) struct Part<J> {
+    job: J,
+    /// Where its input begins, and its output.
+    input: usize,
+    output: usize,
+}
+
+/// Divides `height` rows as evenly as they go; steps are bytes from a row to the next, of the input and the output.
+fn divide<J>(
+    threads: usize,
+    height: usize,
+    [input, output]: [usize; 2],
+    job: impl Fn(usize) -> J,
+) -> Vec<Part<J>> {
+    let row = |part: usize| height * part / threads;
+    let part = |i: usize| Part {
+        job: job(row(i + 1) - row(i)),
+        input: row(i) * input,
+        output: row(i) * output,
+    };
+    (0..threads).filter(|&i| row(i) < row(i + 1)).map(part).collect()
+}
+
+/// Runs each part on its own piece of `y`.
+fn share<J: Sync>(
+    team: &mut Team,
+    parts: &[Part<J>],
+    x: &[u8],
+    y: &mut [u8],
+    run: impl Fn(&J, &[u8], &mut [u8]) + Sync,
+) {
+    let mut pieces: [Option<(&Part<J>, &mut [u8])>; MAX_THREADS] = [const { None }; MAX_THREADS];
+    let mut rest = y;
+    for (i, (piece, part)) in pieces.iter_mut().zip(parts).enumerate() {
+        let end = parts.get(i + 1).map_or(rest.len(), |next| next.output - part.output);
+        let (own, others) = rest.split_at_mut(end);
+        *piece = Some((part, own));
+        rest = others;
+    }
+    team.each(&mut pieces[..parts.len()], |piece| {
+        if let Some((part, y)) = piece {
+            run(&part.job, &x[part.input..], y);
+        }
+    });
 }
 
 /// How many, and how many bytes lie from one to the next.
@@ -85,13 +134,42 @@ impl Step {
         }
     }
 
-    pub fn run(&self, kernel: &dyn Kernel, weights: &[u8], arena: &mut [u8]) {
+    /// Divides the rows of a convolution among so many threads.
+    pub fn divide(&mut self, threads: usize) {
+        match &mut self.work {
+            Work::Convolve(Convolve {
+                job,
+                groups: 1,
+                images: Images { batch: 1, .. },
+                parts,
+                ..
+            }) => {
+                let steps = [job.row_step, job.out_row_step];
+                let rows = |height| Convolution { height, ..job.clone() };
+                *parts = divide(threads, job.height, steps, rows);
+            }
+            Work::Depthwise { job, images: Images { batch: 1, .. }, parts, .. } => {
+                let steps = [job.row_step, job.out_row_step];
+                let rows = |height| Depthwise { height, ..job.clone() };
+                *parts = divide(threads, job.height, steps, rows);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        arena: &mut [u8],
+    ) {
         match &self.inputs[..] {
             [x] => {
                 let [x, y] = arena
                     .get_disjoint_mut([x.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.run(kernel, weights, x, y);
+                self.work.run(kernel, team, weights, x, y);
             }
             [a, b] if a.start == b.start => {
                 let [a, y] = arena
@@ -111,7 +189,14 @@ impl Step {
 }
 
 impl Work {
-    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+    fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        x: &[u8],
+        y: &mut [u8],
+    ) {
         let flip = kernel.flip();
         match self {
             Self::Pad { border, fill, batch } => {
@@ -119,9 +204,14 @@ impl Work {
                 let images = Images { batch: *batch, input, output };
                 images.each(|i, o| int8::pad(border, fill ^ flip, &x[i..], &mut y[o..]));
             }
-            Self::Convolve(work) => work.run(kernel, weights, x, y),
-            Self::Depthwise { job, packed, images } => {
+            Self::Convolve(work) => work.run(kernel, team, weights, x, y),
+            Self::Depthwise { job, packed, images, parts } => {
                 let packed = &weights[packed.clone()];
+                if let Some(team) = team.as_mut().filter(|_| parts.len() > 1) {
+                    return share(team, parts, x, y, |job, x, y| {
+                        kernel.depthwise(job, packed, x, y)
+                    });
+                }
                 images.each(|i, o| kernel.depthwise(job, packed, &x[i..], &mut y[o..]));
             }
             Self::MaxPool { pool, images } => images.each(|i, o| {
@@ -186,8 +276,18 @@ impl Work {
 }
 
 impl Convolve {
-    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+    fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        x: &[u8],
+        y: &mut [u8],
+    ) {
         let packed = &weights[self.packed.clone()];
+        if let Some(team) = team.as_mut().filter(|_| self.parts.len() > 1) {
+            return share(team, &self.parts, x, y, |job, x, y| kernel.convolve(job, packed, x, y));
+        }
         let bytes = packed.len() / self.groups;
         self.images.each(|i, o| {
             for (group, packed) in packed.chunks_exact(bytes).enumerate() {

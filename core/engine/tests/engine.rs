@@ -153,6 +153,26 @@ fn random_networks_equal_plain_loops() {
 }
 
 #[test]
+fn threads_do_not_change_a_bit() {
+    for seed in 0..60 {
+        let graph = random_network(seed);
+        let x = elements(seed, &graph);
+        let bytes: Vec<u8> = x.iter().map(|v| v.cast_unsigned()).collect();
+        for kernel in kernels::available() {
+            for threads in [2, 3] {
+                let plan = Plan::new(&graph, kernel).unwrap().threads(threads);
+                let memory = vec![0xA5; plan.memory_bytes()];
+                let mut engine = Engine::new(plan, &graph, memory).unwrap();
+                let mut y = vec![0; graph.value(graph.outputs()[0]).spec().bytes()];
+                engine.run(&[&bytes], &mut [&mut y]).unwrap();
+                let y: Vec<i8> = y.into_iter().map(u8::cast_signed).collect();
+                assert_eq!(y, engine_output(&graph, kernel, &x), "{}, seed {seed}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn memory_that_was_given_may_begin_anywhere() {
     let graph = network::small(1);
     let x: Vec<u8> = elements(1, &graph).into_iter().map(i8::cast_unsigned).collect();

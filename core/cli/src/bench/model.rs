@@ -63,7 +63,7 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let kernel = kernel(args.kernel.as_deref())?;
     let bytes = read(&args.file)?;
     let graph = Graph::from_bytes(&bytes, Limits::default()).map_err(Failure::model)?;
-    let plan = Plan::new(&graph, kernel).map_err(Failure::model)?;
+    let plan = Plan::new(&graph, kernel).map_err(Failure::model)?.threads(args.threads);
     let memory = vec![0; plan.memory_bytes()];
     let engine = Engine::new(plan, &graph, memory).map_err(Failure::model)?;
     let mut bench = Bench::new(engine, &graph);
