@@ -11,7 +11,7 @@ use edgemill_kernels::image::{
     Colour, Element as PixelElement, Fit, FrameSpec, Layout, Limits, Picture, PixelFormat,
     Preparer, Target, decode_jpeg, draw_letterboxed,
 };
-use edgemill_model::graph::{Clamp, Element, Graph, Op, Window};
+use edgemill_model::graph::{Clamp, Element, Graph, Op, Pair, Window};
 
 #[allow(dead_code, reason = "the engine's own tests need more of it")]
 #[path = "../../core/engine/tests/network/mod.rs"]
@@ -64,7 +64,12 @@ fn mixed() -> Graph<'static> {
     let c = b.conv(x, 12, Window { stride: [2, 1], ..Window::same(3) }, 1, [1, 1], element(0.1));
     let d = b.conv(c, 12, Window::same(5), 12, [1, 1], element(0.3));
     let e = b.conv(d, 12, Window { rows: [2, 2], ..Window::same(3) }, 3, [2, 1], element(0.5));
-    let s = b.node("sum", Op::Add { clamp: Clamp::RELU6 }, &[c, e], element(0.05));
+    let s = b.node(
+        "sum",
+        Op::Binary { function: Pair::Add, clamp: Clamp::RELU6 },
+        &[c, e],
+        element(0.05),
+    );
     let a = b.node("mean", Op::AveragePool(Window::same(3)), &[s], element(0.06));
     let c = b.node("held", Op::Clamp(Clamp { low: -0.5, high: 5.0 }), &[a], element(0.07));
     let m = b.node(

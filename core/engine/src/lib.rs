@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod general;
 mod lower;
+mod moves;
 mod pack;
 mod plan;
 mod step;
@@ -20,12 +22,13 @@ mod step;
 use std::ops::{DerefMut, Range};
 
 use edgemill_kernels::int8::{self, Kernel};
+use edgemill_kernels::team::Team;
 use edgemill_model::graph::Graph;
 use edgemill_model::tensor::DType;
 
 pub use edgemill_kernels::int8 as kernels;
 pub use edgemill_model::{graph, tensor};
-pub use plan::Plan;
+pub use plan::{Layer, Plan};
 
 use plan::Port;
 use step::Step;
@@ -39,9 +42,14 @@ pub enum EngineError {
     /// A node computes with real numbers.
     #[error("node {0:?} is not int8: quantize the model first (edgemill model compress)")]
     Float(String),
-    /// A node reads a constant as if it were an activation.
-    #[error("node {0:?} reads a constant where only inputs and results can be")]
-    Constant(String),
+    /// A node does what this engine does not do yet.
+    #[error(
+        "node {0:?}: the int8 engine does not do this operation; run the model in f32 (infer-candle)"
+    )]
+    Unsupported(String),
+    /// The system gives no more threads.
+    #[error("no threads to share the work: {0}")]
+    Threads(#[from] std::io::Error),
     /// The memory given is too small.
     #[error("{given} bytes of memory for the engine, {needed} are needed")]
     Memory {
@@ -77,7 +85,9 @@ pub enum EngineError {
 /// Weights and memory for runs of one graph. `M` is the memory: a `Vec<u8>`, or what derefs to bytes.
 pub struct Engine<M = Vec<u8>> {
     kernel: &'static dyn Kernel,
+    team: Option<Team>,
     steps: Vec<Step>,
+    layers: Vec<Layer>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     /// Of `memory`: packed weights, and the arena. Both begin at a cache line.
@@ -113,6 +123,19 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
     /// # Errors
     /// [`EngineError::Count`] or [`EngineError::Bytes`]; then nothing was run.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), EngineError> {
+        self.run_watched(inputs, outputs, |_| ())
+    }
+
+    /// As [`Self::run`]; calls `done` with the number of each of [`Self::layers`] after it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_watched(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        mut done: impl FnMut(usize),
+    ) -> Result<(), EngineError> {
         check("input", &self.inputs, inputs.iter().map(|x| x.len()))?;
         check("output", &self.outputs, outputs.iter().map(|y| y.len()))?;
         let (weights, arena) = self.memory.split_at_mut(self.arena.start);
@@ -122,13 +145,20 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
         for (port, x) in self.inputs.iter().zip(inputs) {
             int8::flip_into(port.flip(flip), x, &mut arena[port.range()]);
         }
-        for step in &self.steps {
-            step.run(self.kernel, weights, arena);
+        for (number, step) in self.steps.iter().enumerate() {
+            step.run(self.kernel, &mut self.team, weights, arena);
+            done(number);
         }
         for (port, y) in self.outputs.iter().zip(outputs) {
             int8::flip_into(port.flip(flip), &arena[port.range()], y);
         }
         Ok(())
+    }
+
+    /// What a run does, in order.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     /// Name of the kernel that runs it.

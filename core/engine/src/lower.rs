@@ -1,8 +1,13 @@
 //! From nodes to steps.
+mod general;
+mod moves;
+mod transposed;
+
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    Addend, Border, Convolution, Kernel, MAX_MEMBERS, Output, Pool, SLACK, quantized,
+    Addend, Border, Convolution, Depthwise, Kernel, MAX_MEMBERS, Mean, Output, Pool, SLACK,
+    quantized,
 };
 use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
@@ -10,15 +15,17 @@ use edgemill_model::tensor::{DType, Quantization};
 use crate::EngineError;
 use crate::arena::{Arena, LINE, Slot};
 use crate::pack::{Packing, Shape, rule};
-use crate::step::{Buffer, Convolve, Images, Step, Work, depthwise_bytes};
+use crate::step::{Buffer, Convolve, Images, Step, Work};
 
 /// A graph as steps; buffers are not placed yet.
 #[derive(Default)]
 pub(crate) struct Lowered {
     pub steps: Vec<Step>,
     pub packings: Vec<Packing>,
-    /// The buffer of each value; none for a constant.
+    /// The buffer of each value; none for weights.
     pub slots: Vec<Option<Slot>>,
+    /// Those that are read as activations.
+    pub constants: Vec<ValueId>,
     pub weights_bytes: usize,
     pub arena: Arena,
 }
@@ -90,40 +97,69 @@ impl Lowering<'_> {
             }
             Op::AveragePool(window) => {
                 let (pool, images) = self.pool(id, x, window);
-                let ratio = f64::from(rule(self.graph, x).scale) / f64::from(self.rule(id).scale);
-                let (zero_point, output) = (self.rule(x).zero_point, self.output(id, Clamp::NONE));
-                let work = Work::AveragePool { pool, zero_point, ratio, output, images };
-                self.step(id, &[x], work)?;
+                let mean = self.mean(id, x);
+                self.step(id, &[x], Work::AveragePool { pool, mean, images })?;
             }
-            Op::Add { clamp } => {
-                let addend = |x| self.addend(x, id);
-                let (a, b) = (addend(x), addend(node.inputs[1]));
-                let output = self.output(id, *clamp);
-                self.step(id, &node.inputs, Work::Add { a, b, output })?;
-            }
-            Op::Clamp(clamp) => self.translate(id, x, *clamp)?,
-            Op::Softmax => self.softmax(id, x)?,
-            Op::Reshape(_) => self.out.slots[id.index()] = Some(self.slot(x, id)?),
-            Op::Quantize if self.dtype(x) == DType::F32 => {
-                let output = self.output(id, Clamp::NONE);
-                self.step(id, &[x], Work::Quantize { scale: self.rule(id).scale, output })?;
-            }
-            Op::Quantize => self.translate(id, x, Clamp::NONE)?,
-            Op::Dequantize => {
-                let Quantization { scale, zero_point } = self.rule(x);
-                self.step(id, &[x], Work::Dequantize { scale, zero_point })?;
-            }
+            Op::Reshape(_) => self.out.slots[id.index()] = Some(self.slot(x)),
+            Op::ConvTranspose2d { .. } => self.transposed(id, node),
+            Op::Concat { axis } => self.concat(id, node, usize::from(*axis))?,
+            Op::Quantize | Op::Dequantize | Op::Cast => self.converted(id, node)?,
+            _ if self.moved(id, node)? => {}
+            _ => self.computed(id, node)?,
         }
         Ok(())
     }
 
+    fn computed(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        let x = node.inputs[0];
+        match &node.op {
+            Op::Binary { function, clamp } => self.binary(id, node, *function, *clamp),
+            Op::Unary(function) => {
+                let function = *function;
+                let table = self.table_of(id, x, Clamp::NONE, |real| function.apply(real));
+                self.step(id, &[x], Work::Translate(table))
+            }
+            Op::Clamp(clamp) => {
+                let table = self.table_of(id, x, *clamp, |real| real);
+                self.step(id, &[x], Work::Translate(table))
+            }
+            Op::Select => self.select(id, node),
+            Op::MatMul => self.mat_mul(id, node),
+            Op::Softmax => self.softmax(id, x),
+            Op::LogSoftmax => self.log_softmax(id, x),
+            Op::Reduce { by, axes } => self.reduce(id, x, *by, axes),
+            Op::ArgMax { axis, least, last } => self.arg_max(id, x, *axis, [*least, *last]),
+            Op::Resize { step, origin, .. } => self.resize(id, x, *step, *origin),
+            _ => Err(EngineError::Unsupported(self.graph.value(id).name().into())),
+        }
+    }
+
     fn check_int8(&self, id: ValueId, node: &Node) -> Result<(), EngineError> {
         let real = |id: ValueId| self.dtype(id) == DType::F32;
-        let converts = matches!(node.op, Op::Quantize | Op::Dequantize | Op::Reshape(_));
-        if !converts && (real(node.inputs[0]) || real(id)) {
+        let any_type = matches!(
+            node.op,
+            Op::Quantize
+                | Op::Dequantize
+                | Op::Cast
+                | Op::ArgMax { .. }
+                | Op::Concat { .. }
+                | Op::Slice(_)
+                | Op::Gather { .. }
+                | Op::Reshape(_)
+                | Op::Transpose(_)
+                | Op::Tile(_)
+                | Op::Pad { .. }
+        );
+        if !any_type && (real(node.inputs[0]) || real(id)) {
             return Err(EngineError::Float(self.graph.value(id).name().into()));
         }
         Ok(())
+    }
+
+    fn mean(&self, id: ValueId, x: ValueId) -> Mean {
+        let ratio = f64::from(self.rule(x).scale) / f64::from(self.rule(id).scale);
+        let (zero_point, output) = (self.rule(x).zero_point, self.output(id, Clamp::NONE));
+        Mean { zero_point, ratio, output }
     }
 
     fn convolution(
@@ -156,15 +192,20 @@ impl Lowering<'_> {
             segment: taps.segment,
             channels: out_channels / groups,
             pixel_step: out_channels,
+            out_row_step: out_width * out_channels,
             output: self.output(id, clamp),
+            two_products_fit: self.two_products_fit(node),
         };
         let output = out_height * out_width * out_channels;
         let images = Images { batch, input: border.bytes(), output };
         let depth = channels / groups;
         let work = if depthwise {
-            self.depthwise(id, job, images)
+            self.depthwise(id, &job, window, dilation, border.wide_row(), images)
         } else {
-            self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
+            self.convolve(
+                id,
+                Convolve { job, groups, depth, packed: 0..0, images, parts: Vec::new() },
+            )
         };
         self.step_from(made, vec![input], work);
         Ok(())
@@ -182,11 +223,39 @@ impl Lowering<'_> {
         (small && apart && whole).then_some((pool, window))
     }
 
-    fn depthwise(&mut self, id: ValueId, job: Convolution, images: Images) -> Work {
-        let job = Convolution { channels: job.pixel_step, ..job };
-        let shape = Shape::Depthwise { channels: job.channels, taps: job.offsets.len() };
-        let packed = self.pack(id, shape, depthwise_bytes(&job));
-        Work::Depthwise { job, packed, images }
+    fn depthwise(
+        &mut self,
+        id: ValueId,
+        job: &Convolution,
+        window: &Window,
+        dilation: [u32; 2],
+        row: usize,
+        images: Images,
+    ) -> Work {
+        let channels = job.pixel_step;
+        let [down, right] = dilation.map(|d| d as usize);
+        let mut taps = window.kernel.map(|k| k as usize);
+        let mut tap_steps = [down * row, right * channels];
+        // A kernel takes taps below each other in groups: those of a single row lie as if below each other.
+        if taps[0] == 1 {
+            taps.reverse();
+            tap_steps.reverse();
+        }
+        let job = Depthwise {
+            height: job.height,
+            width: job.width,
+            row_step: job.row_step,
+            column_step: job.column_step,
+            taps,
+            tap_steps,
+            channels,
+            pixel_step: job.pixel_step,
+            out_row_step: job.out_row_step,
+            output: job.output,
+        };
+        let bytes = self.kernel.depthwise_bytes(&job);
+        let packed = self.pack(id, Shape::Depthwise(job.clone()), bytes);
+        Work::Depthwise { job, packed, images, parts: Vec::new() }
     }
 
     fn dense(&mut self, id: ValueId, node: &Node, clamp: Clamp) -> Result<(), EngineError> {
@@ -203,10 +272,13 @@ impl Lowering<'_> {
             segment: elements,
             channels,
             pixel_step: channels,
+            out_row_step: channels,
             output: self.output(id, clamp),
+            two_products_fit: self.two_products_fit(node),
         };
         let images = Images { batch: 1, input: batch * elements, output: batch * channels };
-        let whole = Convolve { job, groups: 1, depth: elements, packed: 0..0, images };
+        let whole =
+            Convolve { job, groups: 1, depth: elements, packed: 0..0, images, parts: Vec::new() };
         let work = self.convolve(id, whole);
         self.step(id, &node.inputs[..1], work)
     }
@@ -219,6 +291,11 @@ impl Lowering<'_> {
         Work::Convolve(Convolve { packed: self.pack(id, shape, groups * bytes), ..work })
     }
 
+    fn two_products_fit(&self, node: &Node) -> bool {
+        let weights = self.graph.value(node.inputs[1]).constant();
+        weights.is_some_and(|weights| !weights.data().contains(&0x80))
+    }
+
     /// The buffer of `x` with its border, which is the buffer itself where there is none.
     fn padded(
         &mut self,
@@ -227,7 +304,7 @@ impl Lowering<'_> {
         border: Border,
         batch: usize,
     ) -> Result<Buffer, EngineError> {
-        let input = self.buffer(x, id)?;
+        let input = self.buffer(x);
         if border.bytes() == border.height * border.row {
             return Ok(input);
         }
@@ -236,6 +313,7 @@ impl Lowering<'_> {
         let wide = unplaced(self.out.arena.take(bytes + SLACK, step), bytes);
         let fill = low8(self.rule(x).zero_point);
         self.push(Step {
+            value: id,
             work: Work::Pad { border, fill, batch },
             inputs: vec![input],
             output: wide,
@@ -264,55 +342,87 @@ impl Lowering<'_> {
         Addend { zero_point, ratio: (f64::from(scale) / f64::from(self.rule(sum).scale)) as f32 }
     }
 
+    /// Elements of `x` by the rule of `id`: themselves where it is the same.
+    fn table(&self, id: ValueId, x: ValueId) -> Box<[u8; 256]> {
+        let same =
+            self.graph.value(id).spec().quantization == self.graph.value(x).spec().quantization;
+        if same && self.dtype(id) == self.dtype(x) {
+            let own = |byte| u8::try_from(byte).expect("a table has 256 entries");
+            return Box::new(std::array::from_fn(own));
+        }
+        self.table_of(id, x, Clamp::NONE, |real| real)
+    }
+
     /// What depends on a single byte is a table.
-    fn translate(&mut self, id: ValueId, x: ValueId, clamp: Clamp) -> Result<(), EngineError> {
+    fn table_of(
+        &self,
+        id: ValueId,
+        x: ValueId,
+        clamp: Clamp,
+        function: impl Fn(f32) -> f32,
+    ) -> Box<[u8; 256]> {
         let (given, output) = (self.rule(x), self.output(id, clamp));
         let scale = self.rule(id).scale;
         let signed = self.dtype(x) == DType::I8;
         let flip = self.kernel.flip();
-        let table = std::array::from_fn(|byte| {
+        // A byte of 0 to 255 is an element 128 below it, flipped.
+        let flip_out = if self.dtype(id) == DType::I8 { flip } else { 0x80 };
+        Box::new(std::array::from_fn(|byte| {
             let byte = u8::try_from(byte).expect("a table has 256 entries");
             let element = if signed { i16::from((byte ^ flip).cast_signed()) } else { byte.into() };
             let steps = i32::from(element) - given.zero_point;
             let real = f32::from(i16::try_from(steps).expect("at most 510")) * given.scale;
-            quantized(real, scale, output).cast_unsigned() ^ flip
-        });
-        self.step(id, &[x], Work::Translate(Box::new(table)))
+            quantized(function(real), scale, output).cast_unsigned() ^ flip_out
+        }))
     }
 
+    /// Exponentials of each number of steps below the greatest.
     #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
-    fn softmax(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
-        let axis = self.graph.value(x).spec().shape.last().map_or(1, |&d| d as usize);
+    fn powers(&self, x: ValueId) -> Box<[f32; 256]> {
         let step = f64::from(self.rule(x).scale);
         let power = |d: usize| {
             let steps = u8::try_from(d).expect("a table has 256 entries");
             libm::exp(-f64::from(steps) * step) as f32
         };
-        let table = Box::new(std::array::from_fn(power));
+        Box::new(std::array::from_fn(power))
+    }
+
+    fn softmax(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
+        let axis = self.graph.value(x).spec().shape.last().map_or(1, |&d| d as usize);
+        let table = self.powers(x);
         let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
         self.step(id, &[x], Work::Softmax { axis, table, scale, output })
     }
 
     /// Adds a step that makes `id` of `inputs`.
     fn step(&mut self, id: ValueId, inputs: &[ValueId], work: Work) -> Result<(), EngineError> {
-        let buffer = |x: &ValueId| self.buffer(*x, id);
-        let inputs = inputs.iter().map(buffer).collect::<Result<_, _>>()?;
+        let inputs = inputs.iter().map(|&x| self.buffer(x)).collect();
         self.step_from(id, inputs, work);
         Ok(())
     }
 
-    fn step_from(&mut self, id: ValueId, mut inputs: Vec<Buffer>, work: Work) {
+    fn step_from(&mut self, id: ValueId, inputs: Vec<Buffer>, work: Work) {
+        let slot = self.give_buffer(id);
+        let output = unplaced(slot, self.graph.value(id).spec().bytes());
+        self.step_into(id, inputs, work, output);
+    }
+
+    fn step_into(&mut self, id: ValueId, mut inputs: Vec<Buffer>, work: Work, output: Buffer) {
         for input in &mut inputs {
             input.bytes += work.slack();
         }
-        let slot = self.give_buffer(id);
-        let output = unplaced(slot, self.graph.value(id).spec().bytes());
-        self.push(Step { work, inputs, output });
+        self.push(Step { value: id, work, inputs, output });
+    }
+
+    /// A buffer for what only the next steps need.
+    fn scratch(&mut self, bytes: usize) -> Buffer {
+        let slot = self.out.arena.take(bytes + SLACK, self.out.steps.len());
+        unplaced(slot, bytes)
     }
 
     fn push(&mut self, step: Step) {
         let number = self.out.steps.len();
-        for buffer in &step.inputs {
+        for buffer in step.inputs.iter().chain([&step.output]) {
             self.out.arena.keep(buffer.slot, number);
         }
         self.out.steps.push(step);
@@ -329,17 +439,24 @@ impl Lowering<'_> {
         let start = self.out.weights_bytes;
         let range = start..start + bytes;
         self.out.weights_bytes = range.end.next_multiple_of(LINE);
-        self.out.packings.push(Packing { node, shape, range: range.clone() });
+        self.out.packings.push(Packing { node, shape, turned: false, range: range.clone() });
         range
     }
 
-    fn slot(&self, x: ValueId, reader: ValueId) -> Result<Slot, EngineError> {
-        let name = || EngineError::Constant(self.graph.value(reader).name().into());
-        self.out.slots[x.index()].ok_or_else(name)
+    /// The buffer of a value; a constant that is read as an activation gets one for the whole run.
+    fn slot(&mut self, x: ValueId) -> Slot {
+        if let Some(slot) = self.out.slots[x.index()] {
+            return slot;
+        }
+        let slot = self.out.arena.take(self.graph.value(x).spec().bytes() + SLACK, 0);
+        self.out.arena.keep(slot, usize::MAX);
+        self.out.slots[x.index()] = Some(slot);
+        self.out.constants.push(x);
+        slot
     }
 
-    fn buffer(&self, x: ValueId, reader: ValueId) -> Result<Buffer, EngineError> {
-        Ok(unplaced(self.slot(x, reader)?, self.graph.value(x).spec().bytes()))
+    fn buffer(&mut self, x: ValueId) -> Buffer {
+        unplaced(self.slot(x), self.graph.value(x).spec().bytes())
     }
 
     fn dtype(&self, id: ValueId) -> DType {
@@ -358,6 +475,9 @@ impl Lowering<'_> {
     /// What may come out of a node that clamps real numbers.
     fn output(&self, id: ValueId, clamp: Clamp) -> Output {
         let Quantization { scale, zero_point } = self.rule(id);
+        // Bytes of 0 to 255 are elements 128 below them.
+        let below = if self.dtype(id) == DType::U8 { 128 } else { 0 };
+        let zero_point = zero_point - below;
         let element = |real: f32| {
             let steps = (f64::from(real) / f64::from(scale)).round_ties_even();
             steps.clamp(-1e6, 1e6) + f64::from(zero_point)

@@ -1,7 +1,7 @@
 //! Weights of a node, from the graph's bytes to the kernel's order, without a copy anywhere else.
 use std::ops::Range;
 
-use edgemill_kernels::int8::{Filter, Kernel, pack_depthwise};
+use edgemill_kernels::int8::{Depthwise, Filter, Kernel};
 use edgemill_model::graph::{Graph, ValueId};
 use edgemill_model::tensor::Quantization;
 
@@ -10,24 +10,27 @@ pub(crate) struct Packing {
     /// The value that the node makes.
     pub node: ValueId,
     pub shape: Shape,
+    /// Whether taps go in reverse.
+    pub turned: bool,
     /// Of all packed weights.
     pub range: Range<usize>,
 }
 
 /// How a node's weights are cut up.
-#[derive(Clone, Copy)]
 pub(crate) enum Shape {
-    Depthwise { channels: usize, taps: usize },
+    Depthwise(Depthwise),
     Dense { groups: usize, channels: usize, segments: usize, segment: usize },
 }
 
 pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, memory: &mut [u8]) {
     let out = &mut memory[packing.range.clone()];
-    let node = Weights::of(graph, packing.node);
+    let turned = packing.turned.then(|| turned(graph, packing.node));
+    let node = Weights::of(graph, packing.node, turned.as_deref());
     match packing.shape {
-        Shape::Depthwise { channels, taps } => {
+        Shape::Depthwise(ref job) => {
+            let (channels, taps) = (job.channels, job.taps[0] * job.taps[1]);
             node.with_filter(0..channels, 1, taps, |filter| {
-                pack_depthwise(filter, channels, out);
+                kernel.pack_depthwise(job, filter, out);
             });
         }
         Shape::Dense { groups, channels, segments, segment } => {
@@ -42,6 +45,18 @@ pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, me
     }
 }
 
+/// Weights \[k, kernel h, kernel w, depth\] of a node with the taps in reverse.
+fn turned(graph: &Graph<'_>, id: ValueId) -> Vec<u8> {
+    let node = graph.value(id).node().expect("packings are made for nodes");
+    let value = graph.value(node.inputs[1]);
+    let data = value.constant().expect("the graph has checked that weights are constants").data();
+    let [_, rows, columns, depth] = value.spec().shape[..] else { unreachable!("four axes") };
+    let filters = data.chunks_exact(rows as usize * columns as usize * depth as usize);
+    filters
+        .flat_map(|filter| filter.chunks_exact(depth as usize).rev().flatten().copied())
+        .collect()
+}
+
 /// A node's weights and bias as the graph has them.
 struct Weights<'a> {
     weights: &'a [u8],
@@ -54,14 +69,14 @@ struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    fn of(graph: &'a Graph<'_>, id: ValueId) -> Self {
+    fn of(graph: &'a Graph<'_>, id: ValueId, turned: Option<&'a [u8]>) -> Self {
         let node = graph.value(id).node().expect("packings are made for nodes");
         let constant = |i: usize| graph.value(node.inputs[i]).constant();
         let weights = constant(1).expect("the graph has checked that weights are constants");
         let rule = |id: ValueId| rule(graph, id);
         let (input, output) = (rule(node.inputs[0]), rule(id));
         Self {
-            weights: weights.data(),
+            weights: turned.unwrap_or(weights.data()),
             bias: (node.inputs.len() == 3).then(|| constant(2).expect("as for weights").data()),
             scales: weights.scale_bytes(),
             zero_point: input.zero_point,

@@ -1,25 +1,61 @@
 //! What loading decides before it takes memory.
 use std::ops::{DerefMut, Range};
 
-use edgemill_kernels::int8::Kernel;
-use edgemill_model::graph::Graph;
+use edgemill_kernels::int8::{self, Kernel};
+use edgemill_kernels::team::{MAX_THREADS, Team};
+use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
 use crate::arena::LINE;
 use crate::lower::{Lowered, lower};
 use crate::pack::{Packing, pack};
-use crate::step::Step;
+use crate::step::{Step, Work};
 use crate::{Engine, EngineError};
 
 /// How a graph will be run, and the memory that takes.
 pub struct Plan {
     kernel: &'static dyn Kernel,
     steps: Vec<Step>,
+    layers: Vec<Layer>,
     packings: Vec<Packing>,
+    constants: Vec<(ValueId, Port)>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     weights_bytes: usize,
     arena_bytes: usize,
+    threads: usize,
+}
+
+/// One step of a run, for a profile.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Of the value that it makes, as the graph has it.
+    pub name: String,
+    /// What is done.
+    pub work: &'static str,
+    /// Shape of what it makes.
+    pub shape: Vec<u32>,
+    /// Multiplications of a weight by an element.
+    pub macs: u64,
+}
+
+impl Layer {
+    fn of(graph: &Graph<'_>, step: &Step) -> Self {
+        let value = graph.value(step.value);
+        let weighs = matches!(step.work, Work::Convolve(_) | Work::Depthwise { .. });
+        Self {
+            name: value.name().to_owned(),
+            work: step.work.name(),
+            shape: value.spec().shape.clone(),
+            macs: if weighs { graph.node_macs(weighed(graph, step.value)) } else { 0 },
+        }
+    }
+}
+
+/// The convolution that makes a value, along with its pool or by itself.
+fn weighed(graph: &Graph<'_>, id: ValueId) -> ValueId {
+    let node = graph.value(id).node().expect("a step makes a node's value");
+    if matches!(node.op, Op::MaxPool(_)) { node.inputs[0] } else { id }
 }
 
 /// An input or output in the arena.
@@ -37,11 +73,13 @@ impl Plan {
     /// [`EngineError`] if the graph is not one of int8 nodes.
     pub fn new(graph: &Graph<'_>, kernel: &'static dyn Kernel) -> Result<Self, EngineError> {
         graph.check()?;
-        let Lowered { mut steps, packings, slots, weights_bytes, arena } = lower(graph, kernel)?;
+        let Lowered { mut steps, packings, slots, constants, weights_bytes, arena } =
+            lower(graph, kernel)?;
         let (starts, arena_bytes) = arena.places();
         for step in &mut steps {
             step.place(&starts);
         }
+        let layers = steps.iter().map(|step| Layer::of(graph, step)).collect();
         let port = |id| {
             let spec = graph.value(id).spec();
             let slot = slots[id.index()].expect("inputs and outputs have a buffer");
@@ -50,12 +88,24 @@ impl Plan {
         Ok(Self {
             kernel,
             steps,
+            layers,
             packings,
+            constants: constants.into_iter().map(|id| (id, port(id))).collect(),
             inputs: graph.inputs().map(port).collect(),
             outputs: graph.outputs().iter().copied().map(port).collect(),
             weights_bytes,
             arena_bytes,
+            threads: 1,
         })
+    }
+
+    /// The same for several threads, which share the rows of each convolution: the bits do not change. At least 1, at
+    /// most [`MAX_THREADS`].
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MAX_THREADS);
+        self.steps.iter_mut().for_each(|step| step.divide(self.threads));
+        self
     }
 
     /// Bytes of memory that an engine needs, wherever they begin.
@@ -79,9 +129,17 @@ impl Plan {
         for packing in &self.packings {
             pack(packing, graph, self.kernel, &mut memory[weights.clone()]);
         }
+        for (id, port) in &self.constants {
+            let constant = graph.value(*id).constant().expect("it was planned as one");
+            let place = &mut memory[arena.clone()][port.range()];
+            int8::flip_into(port.flip(self.kernel.flip()), constant.data(), place);
+        }
+        let team = if self.threads > 1 { Some(Team::new(self.threads)?) } else { None };
         Ok(Engine {
             kernel: self.kernel,
+            team,
             steps: self.steps,
+            layers: self.layers,
             inputs: self.inputs,
             outputs: self.outputs,
             weights,

@@ -2,13 +2,20 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Kernel, Output, Pool, packed_depthwise_bytes,
+    self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
 };
 
+use edgemill_kernels::team::{MAX_THREADS, Team};
+use edgemill_model::graph::ValueId;
+
 use crate::arena::Slot;
+use crate::general::{General, Two};
+use crate::moves::Move;
 
 /// What is done, from where to where.
 pub(crate) struct Step {
+    /// The value that it makes, or prepares a border for.
+    pub value: ValueId,
     pub work: Work,
     pub inputs: Vec<Buffer>,
     pub output: Buffer,
@@ -32,11 +39,14 @@ impl Buffer {
 pub(crate) enum Work {
     Pad { border: Border, fill: u8, batch: usize },
     Convolve(Convolve),
-    Depthwise { job: Convolution, packed: Range<usize>, images: Images },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
     MaxPool { pool: Pool, images: Images },
-    AveragePool { pool: Pool, zero_point: i32, ratio: f64, output: Output, images: Images },
+    AveragePool { pool: Pool, mean: Mean, images: Images },
     Add { a: Addend, b: Addend, output: Output },
     Translate(Box<[u8; 256]>),
+    Move(Move),
+    General(General),
+    Two(Two),
     Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
     Quantize { scale: f32, output: Output },
     Dequantize { scale: f32, zero_point: i32 },
@@ -50,6 +60,54 @@ pub(crate) struct Convolve {
     pub depth: usize,
     pub packed: Range<usize>,
     pub images: Images,
+    pub parts: Vec<Part<Convolution>>,
+}
+
+/// Some of the rows of a job, for one of several threads; none where it is not divided.
+pub(crate) struct Part<J> {
+    job: J,
+    /// Where its input begins, and its output.
+    input: usize,
+    output: usize,
+}
+
+/// Divides `height` rows as evenly as they go; steps are bytes from a row to the next, of the input and the output.
+fn divide<J>(
+    threads: usize,
+    height: usize,
+    [input, output]: [usize; 2],
+    job: impl Fn(usize) -> J,
+) -> Vec<Part<J>> {
+    let row = |part: usize| height * part / threads;
+    let part = |i: usize| Part {
+        job: job(row(i + 1) - row(i)),
+        input: row(i) * input,
+        output: row(i) * output,
+    };
+    (0..threads).filter(|&i| row(i) < row(i + 1)).map(part).collect()
+}
+
+/// Runs each part on its own piece of `y`.
+fn share<J: Sync>(
+    team: &mut Team,
+    parts: &[Part<J>],
+    x: &[u8],
+    y: &mut [u8],
+    run: impl Fn(&J, &[u8], &mut [u8]) + Sync,
+) {
+    let mut pieces: [Option<(&Part<J>, &mut [u8])>; MAX_THREADS] = [const { None }; MAX_THREADS];
+    let mut rest = y;
+    for (i, (piece, part)) in pieces.iter_mut().zip(parts).enumerate() {
+        let end = parts.get(i + 1).map_or(rest.len(), |next| next.output - part.output);
+        let (own, others) = rest.split_at_mut(end);
+        *piece = Some((part, own));
+        rest = others;
+    }
+    team.each(&mut pieces[..parts.len()], |piece| {
+        if let Some((part, y)) = piece {
+            run(&part.job, &x[part.input..], y);
+        }
+    });
 }
 
 /// How many, and how many bytes lie from one to the next.
@@ -76,25 +134,54 @@ impl Step {
         }
     }
 
-    pub fn run(&self, kernel: &dyn Kernel, weights: &[u8], arena: &mut [u8]) {
+    /// Divides the rows of a convolution among so many threads.
+    pub fn divide(&mut self, threads: usize) {
+        match &mut self.work {
+            Work::Convolve(Convolve {
+                job,
+                groups: 1,
+                images: Images { batch: 1, .. },
+                parts,
+                ..
+            }) => {
+                let steps = [job.row_step, job.out_row_step];
+                let rows = |height| Convolution { height, ..job.clone() };
+                *parts = divide(threads, job.height, steps, rows);
+            }
+            Work::Depthwise { job, images: Images { batch: 1, .. }, parts, .. } => {
+                let steps = [job.row_step, job.out_row_step];
+                let rows = |height| Depthwise { height, ..job.clone() };
+                *parts = divide(threads, job.height, steps, rows);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        arena: &mut [u8],
+    ) {
         match &self.inputs[..] {
             [x] => {
                 let [x, y] = arena
                     .get_disjoint_mut([x.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.run(kernel, weights, x, y);
+                self.work.run(kernel, team, weights, x, y);
             }
             [a, b] if a.start == b.start => {
                 let [a, y] = arena
                     .get_disjoint_mut([a.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel.flip(), a, a, y);
+                self.work.two(kernel, a, a, y);
             }
             [a, b] => {
                 let [a, b, y] = arena
                     .get_disjoint_mut([a.range(), b.range(), self.output.range()])
                     .expect("the plan places buffers of a step apart");
-                self.work.add(kernel.flip(), a, b, y);
+                self.work.two(kernel, a, b, y);
             }
             _ => unreachable!("a step has one or two inputs"),
         }
@@ -102,7 +189,14 @@ impl Step {
 }
 
 impl Work {
-    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+    fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        x: &[u8],
+        y: &mut [u8],
+    ) {
         let flip = kernel.flip();
         match self {
             Self::Pad { border, fill, batch } => {
@@ -110,45 +204,90 @@ impl Work {
                 let images = Images { batch: *batch, input, output };
                 images.each(|i, o| int8::pad(border, fill ^ flip, &x[i..], &mut y[o..]));
             }
-            Self::Convolve(work) => work.run(kernel, weights, x, y),
-            Self::Depthwise { job, packed, images } => {
+            Self::Convolve(work) => work.run(kernel, team, weights, x, y),
+            Self::Depthwise { job, packed, images, parts } => {
                 let packed = &weights[packed.clone()];
-                images.each(|i, o| int8::depthwise(job, flip, packed, &x[i..], &mut y[o..]));
+                if let Some(team) = team.as_mut().filter(|_| parts.len() > 1) {
+                    return share(team, parts, x, y, |job, x, y| {
+                        kernel.depthwise(job, packed, x, y)
+                    });
+                }
+                images.each(|i, o| kernel.depthwise(job, packed, &x[i..], &mut y[o..]));
             }
-            Self::MaxPool { pool, images } => {
-                images.each(|i, o| int8::max_pool(pool, flip, &x[i..], &mut y[o..]));
-            }
-            Self::AveragePool { pool, zero_point, ratio, output, images } => images.each(|i, o| {
-                int8::average_pool(pool, flip, *zero_point, *ratio, *output, &x[i..], &mut y[o..]);
+            Self::MaxPool { pool, images } => images.each(|i, o| {
+                kernel.elementwise(Elementwise::MaxPool { pool, x: &x[i..], y: &mut y[o..] });
+            }),
+            Self::AveragePool { pool, mean, images } => images.each(|i, o| {
+                let (mean, x, y) = (*mean, &x[i..], &mut y[o..]);
+                kernel.elementwise(Elementwise::AveragePool { pool, mean, x, y });
             }),
             Self::Translate(table) => int8::translate(table, x, y),
             Self::Softmax { axis, table, scale, output } => {
                 int8::softmax(flip, *axis, table, *scale, *output, x, y);
             }
-            Self::Quantize { scale, output } => int8::quantize(flip, *scale, *output, x, y),
-            Self::Dequantize { scale, zero_point } => {
-                int8::dequantize(flip, *scale, *zero_point, x, y);
+            Self::Quantize { scale, output } => {
+                let (scale, output) = (*scale, *output);
+                kernel.elementwise(Elementwise::Quantize { scale, output, x, y });
             }
-            Self::Add { .. } => unreachable!("a sum has two inputs"),
+            Self::Dequantize { scale, zero_point } => {
+                let (scale, zero_point) = (*scale, *zero_point);
+                kernel.elementwise(Elementwise::Dequantize { scale, zero_point, x, y });
+            }
+            Self::Move(work) => work.run(x, y),
+            Self::General(work) => work.run(flip, x, y),
+            Self::Add { .. } | Self::Two(_) => unreachable!("it has two inputs"),
         }
     }
 
-    fn add(&self, flip: u8, a: &[u8], b: &[u8], y: &mut [u8]) {
-        let Self::Add { a: left, b: right, output } = self else {
-            unreachable!("only a sum has two inputs")
-        };
-        int8::add(flip, (*left, a), (*right, b), *output, y);
+    fn two(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
+        match self {
+            Self::Add { a: left, b: right, output } => {
+                let (a, b, output) = ((*left, a), (*right, b), *output);
+                kernel.elementwise(Elementwise::Add { a, b, output, y });
+            }
+            Self::Two(work) => work.run(kernel.flip(), a, b, y),
+            _ => unreachable!("it has one input"),
+        }
+    }
+
+    /// What it is called in a profile.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pad { .. } => "border",
+            Self::Convolve(_) => "convolution",
+            Self::Depthwise { .. } => "depthwise",
+            Self::MaxPool { .. } => "max pool",
+            Self::AveragePool { .. } => "average pool",
+            Self::Add { .. } => "add",
+            Self::Translate(_) => "table",
+            Self::Move(_) => "move",
+            Self::General(work) => work.name(),
+            Self::Two(work) => work.name(),
+            Self::Softmax { .. } => "softmax",
+            Self::Quantize { .. } => "quantize",
+            Self::Dequantize { .. } => "dequantize",
+        }
     }
 
     /// Bytes that the work may read beyond its input's elements.
     pub const fn slack(&self) -> usize {
-        if matches!(self, Self::Convolve(_)) { int8::SLACK } else { 0 }
+        if matches!(self, Self::Convolve(_) | Self::Depthwise { .. }) { int8::SLACK } else { 0 }
     }
 }
 
 impl Convolve {
-    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
+    fn run(
+        &self,
+        kernel: &dyn Kernel,
+        team: &mut Option<Team>,
+        weights: &[u8],
+        x: &[u8],
+        y: &mut [u8],
+    ) {
         let packed = &weights[self.packed.clone()];
+        if let Some(team) = team.as_mut().filter(|_| self.parts.len() > 1) {
+            return share(team, &self.parts, x, y, |job, x, y| kernel.convolve(job, packed, x, y));
+        }
         let bytes = packed.len() / self.groups;
         self.images.each(|i, o| {
             for (group, packed) in packed.chunks_exact(bytes).enumerate() {
@@ -158,9 +297,4 @@ impl Convolve {
             }
         });
     }
-}
-
-/// Bytes of packed weights of a depthwise job.
-pub(crate) fn depthwise_bytes(job: &Convolution) -> usize {
-    packed_depthwise_bytes(job.channels, job.offsets.len())
 }

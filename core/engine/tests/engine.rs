@@ -6,7 +6,7 @@
     reason = "the plain arithmetic that the engine is held against"
 )]
 use edgemill_engine::{Engine, EngineError, Plan, kernels};
-use edgemill_model::graph::{Clamp, Constant, Element, Graph, Limits, Op, ValueId, Window};
+use edgemill_model::graph::{Clamp, Constant, Element, Graph, Limits, Op, Pair, ValueId, Window};
 use edgemill_model::tensor::{DType, TensorSpec};
 
 mod network;
@@ -78,13 +78,18 @@ fn random_node(b: &mut Builder, x: ValueId) -> ValueId {
             let out = element(b);
             let y = b.conv(x, b.shape(x)[3], Window::same(3), 1, [1; 2], out);
             let sum = element(b);
-            b.node("sum", Op::Add { clamp: Clamp::RELU6 }, &[x, y], sum)
+            b.node("sum", Op::Binary { function: Pair::Add, clamp: Clamp::RELU6 }, &[x, y], sum)
         }
         _ => {
             let out = element(b);
             let clamped = b.node("clamp", Op::Clamp(Clamp { low: -1.0, high: 2.5 }), &[x], out);
             let out = element(b);
-            let twice = b.node("twice", Op::Add { clamp: Clamp::NONE }, &[clamped, clamped], out);
+            let twice = b.node(
+                "twice",
+                Op::Binary { function: Pair::Add, clamp: Clamp::NONE },
+                &[clamped, clamped],
+                out,
+            );
             let out = element(b);
             b.node("again", Op::Quantize, &[twice], out)
         }
@@ -145,6 +150,26 @@ fn random_networks_equal_plain_loops() {
         distinct.extend(plain);
     }
     assert!(distinct.len() > 200, "the networks say nearly always the same");
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for seed in 0..60 {
+        let graph = random_network(seed);
+        let x = elements(seed, &graph);
+        let bytes: Vec<u8> = x.iter().map(|v| v.cast_unsigned()).collect();
+        for kernel in kernels::available() {
+            for threads in [2, 3] {
+                let plan = Plan::new(&graph, kernel).unwrap().threads(threads);
+                let memory = vec![0xA5; plan.memory_bytes()];
+                let mut engine = Engine::new(plan, &graph, memory).unwrap();
+                let mut y = vec![0; graph.value(graph.outputs()[0]).spec().bytes()];
+                engine.run(&[&bytes], &mut [&mut y]).unwrap();
+                let y: Vec<i8> = y.into_iter().map(u8::cast_signed).collect();
+                assert_eq!(y, engine_output(&graph, kernel, &x), "{}, seed {seed}", kernel.name());
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,3 +5,4 @@
 
 pub mod image;
 pub mod int8;
+pub mod team;

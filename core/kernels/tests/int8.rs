@@ -8,7 +8,8 @@
     reason = "the plain arithmetic that the kernels are held against"
 )]
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Filter, Kernel, Output, Pool, SLACK,
+    self, Addend, Border, Convolution, Depthwise, Elementwise, Filter, Kernel, Mean, Output, Pool,
+    SLACK,
 };
 
 /// A small generator of known quality (`SplitMix64`), so that a failure can be repeated.
@@ -53,6 +54,8 @@ impl Case {
         let column_step = 1 + random.below(50);
         let zero_point = random.below(256) as i32 - 128;
         let limits = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
+        let pixel_step = channels + random.below(3) * 5;
+        let weights = random.bytes(channels * segments * segment);
         let job = Convolution {
             height,
             width,
@@ -62,16 +65,18 @@ impl Case {
             offsets: (0..segments).map(|_| random.below(300)).collect(),
             segment,
             channels,
-            pixel_step: channels + random.below(3) * 5,
+            pixel_step,
+            out_row_step: pixel_step * width + random.below(3) * 7,
             output: Output::new(
                 random.below(256) as i32 - 128,
                 limits[0],
                 limits[1].max(limits[0]),
             ),
+            two_products_fit: !weights.contains(&0x80),
         };
         let multiplier = |r: &mut Random| (1 + r.below(1000)) as f32 * 1e-6;
         Self {
-            weights: random.bytes(channels * segments * segment),
+            weights,
             bias: (random.below(4) > 0).then(|| {
                 (0..channels).flat_map(|_| (random.next() as i32 >> 12).to_le_bytes()).collect()
             }),
@@ -132,10 +137,7 @@ impl Case {
         let x: Vec<u8> = self.x.iter().map(|x| x ^ kernel.flip()).collect();
         let mut y = vec![0x55; job.output_bytes()];
         kernel.convolve(job, &packed, &x, &mut y);
-        let gaps = y.chunks(job.pixel_step).flat_map(|pixel| pixel.iter().skip(job.channels));
-        assert!(gaps.into_iter().all(|&gap| gap == 0x55), "{} wrote between pixels", kernel.name());
-        let elements = y.chunks(job.pixel_step).flat_map(|pixel| &pixel[..job.channels]);
-        elements.map(|y| (y ^ kernel.flip()) as i8).collect()
+        elements(job, kernel, &y)
     }
 
     fn filter<'a>(&'a self, multipliers: &'a dyn Fn(usize) -> f32) -> Filter<'a> {
@@ -148,6 +150,20 @@ impl Case {
             zero_point: self.zero_point,
         }
     }
+}
+
+/// The elements that a kernel has written, one after the other, if it has written nothing between them.
+fn elements(job: &Convolution, kernel: &dyn Kernel, y: &[u8]) -> Vec<i8> {
+    let mut y = y.to_vec();
+    let mut elements = Vec::new();
+    for pixel in 0..job.height * job.width {
+        let at = pixel / job.width * job.out_row_step + pixel % job.width * job.pixel_step;
+        for byte in &mut y[at..at + job.channels] {
+            elements.push((std::mem::replace(byte, 0x55) ^ kernel.flip()) as i8);
+        }
+    }
+    assert!(y.iter().all(|&gap| gap == 0x55), "{} wrote between pixels", kernel.name());
+    elements
 }
 
 /// The rule, by other means than the kernels': f64 holds the product of two f32 exactly.
@@ -212,32 +228,70 @@ fn sizes_beyond_all_memory_are_refused() {
     }
 }
 
+/// A depthwise convolution as one of the general kind, whose taps lie where it says.
+fn depthwise_case(random: &mut Random) -> (Depthwise, Case) {
+    let mut case = Case::random(random);
+    let channels = [1 + random.below(40), 1 + random.below(200), 8 << random.below(6)];
+    let channels = channels[random.below(3)];
+    let taps = [[3, 3], [3, 3], [5, 5], [1 + random.below(6), 1 + random.below(6)]];
+    let taps = taps[random.below(4)];
+    let right = channels * (1 + random.below(5) / 4);
+    let column_step = right * (1 + random.below(3));
+    let width = case.job.width;
+    let row_step = (column_step * width + right * taps[1]) + random.below(9);
+    let pixel_step = channels + random.below(4) / 3 * 5;
+    let job = Depthwise {
+        height: case.job.height,
+        width,
+        row_step,
+        column_step,
+        taps,
+        tap_steps: [row_step, right],
+        channels,
+        pixel_step,
+        out_row_step: pixel_step * width + random.below(2) * 7,
+        output: case.job.output,
+    };
+    let places = (0..taps[0]).flat_map(|y| (0..taps[1]).map(move |x| y * row_step + x * right));
+    case.job = Convolution {
+        row_step,
+        column_step,
+        members: vec![0],
+        offsets: places.collect(),
+        segment: 1,
+        channels,
+        pixel_step,
+        out_row_step: job.out_row_step,
+        ..case.job
+    };
+    case.weights = random.bytes(channels * taps[0] * taps[1]);
+    case.bias = case.bias.map(|_| (0..4 * channels).map(|i| (i % 4 == 1).into()).collect());
+    case.multipliers = (0..channels).map(|_| (1 + random.below(1000)) as f32 * 1e-5).collect();
+    case.x = random.bytes(job.input_bytes() + SLACK);
+    (job, case)
+}
+
 #[test]
-fn depthwise_equals_plain_sums() {
+fn every_kernels_depthwise_equals_plain_sums() {
     let mut random = Random(7);
-    for number in 0..200 {
-        let mut case = Case::random(&mut random);
-        // A segment of one element for each channel; taps lie anywhere.
-        let (taps, channels) = (case.job.offsets.len(), case.job.channels);
-        case.job.segment = 1;
-        case.job.members = vec![0];
-        case.x = random.bytes(case.job.input_bytes() + channels + SLACK);
+    for number in 0..400 {
+        let (job, case) = depthwise_case(&mut random);
+        let mut plain = Vec::new();
+        for pixel in 0..job.height * job.width {
+            let base = pixel / job.width * job.row_step + pixel % job.width * job.column_step;
+            plain.extend((0..job.channels).map(|c| case.plain_element(base + c, c)));
+        }
         let multipliers = |c: usize| case.multipliers[c];
+        let taps = job.taps[0] * job.taps[1];
         let filter = Filter { segments: 1, segment: taps, ..case.filter(&multipliers) };
-        for flip in [0, 0x80] {
-            let mut packed = vec![0; int8::packed_depthwise_bytes(channels, taps)];
-            int8::pack_depthwise(&filter, channels, &mut packed);
-            let x: Vec<u8> = case.x.iter().map(|x| x ^ flip).collect();
-            let mut y = vec![0; case.job.output_bytes()];
-            int8::depthwise(&case.job, flip, &packed, &x, &mut y);
-            for pixel in 0..case.job.height * case.job.width {
-                for c in 0..channels {
-                    let (row, column) = (pixel / case.job.width, pixel % case.job.width);
-                    let base = row * case.job.row_step + column * case.job.column_step + c;
-                    let given = (y[pixel * case.job.pixel_step + c] ^ flip) as i8;
-                    assert_eq!(given, case.plain_element(base, c), "case {number}, flip {flip}");
-                }
-            }
+        for kernel in int8::available() {
+            let mut packed = vec![0xEE; kernel.depthwise_bytes(&job)];
+            kernel.pack_depthwise(&job, &filter, &mut packed);
+            let x: Vec<u8> = case.x.iter().map(|x| x ^ kernel.flip()).collect();
+            let mut y = vec![0x55; job.output_bytes()];
+            kernel.depthwise(&job, &packed, &x, &mut y);
+            let name = kernel.name();
+            assert_eq!(elements(&case.job, kernel, &y), plain, "{name}, case {number}: {job:?}");
         }
     }
 }
@@ -256,15 +310,18 @@ fn pools_equal_plain_loops() {
         let zero_point = random.below(256) as i32 - 128;
         let output = Output::new(random.below(256) as i32 - 128, -100, 127);
         let values = random.bytes(size[0] * size[1] * channels);
-        for flip in [0, 0x80] {
+        for kernel in int8::available() {
+            let flip = kernel.flip();
             let x: Vec<u8> = values.iter().map(|x| x ^ flip).collect();
             let mut greatest = vec![0; pool.places[0] * pool.places[1] * channels];
             let mut mean = greatest.clone();
-            int8::max_pool(&pool, flip, &x, &mut greatest);
-            int8::average_pool(&pool, flip, zero_point, 0.75, output, &x, &mut mean);
+            let (pool, x) = (&pool, &x[..]);
+            kernel.elementwise(Elementwise::MaxPool { pool, x, y: &mut greatest });
+            let rule = Mean { zero_point, ratio: 0.75, output };
+            kernel.elementwise(Elementwise::AveragePool { pool, mean: rule, x, y: &mut mean });
             for (i, (y, m)) in greatest.iter().zip(&mean).enumerate() {
-                let seen = plain_window(&pool, i, &values);
-                let name = format!("case {number}, flip {flip}, element {i}");
+                let seen = plain_window(pool, i, &values);
+                let name = format!("{}, case {number}, element {i}", kernel.name());
                 assert_eq!((y ^ flip) as i8, *seen.iter().max().unwrap(), "{name}");
                 let sum: i32 = seen.iter().map(|&v| i32::from(v) - zero_point).sum();
                 let multiplier = (0.75 / seen.len() as f64) as f32;
@@ -299,13 +356,18 @@ fn sums_equal_plain_ones() {
     let (p, q) = (random.bytes(1000), random.bytes(1000));
     let (a, b) = (Addend { zero_point: -7, ratio: 0.37 }, Addend { zero_point: 90, ratio: 1.93 });
     let output = Output::new(11, -120, 99);
-    for flip in [0, 0x80] {
+    for kernel in int8::available() {
+        let flip = kernel.flip();
         let flipped = |v: &[u8]| v.iter().map(|b| b ^ flip).collect::<Vec<_>>();
+        let (p, q) = (flipped(&p), flipped(&q));
         let mut y = vec![0; 1000];
-        int8::add(flip, (a, &flipped(&p)), (b, &flipped(&q)), output, &mut y);
+        let (a, b, y_) = ((a, &p[..]), (b, &q[..]), &mut y[..]);
+        kernel.elementwise(Elementwise::Add { a, b, output, y: y_ });
         for i in 0..1000 {
-            let side = |a: Addend, v: u8| (i32::from(v as i8) - a.zero_point) as f32 * a.ratio;
-            let expected = plain_rounding(side(a, p[i]) + side(b, q[i]), output);
+            let side = |(a, v): (Addend, &[u8])| {
+                (i32::from((v[i] ^ flip) as i8) - a.zero_point) as f32 * a.ratio
+            };
+            let expected = plain_rounding(side(a) + side(b), output);
             assert_eq!((y[i] ^ flip) as i8, expected);
         }
     }
@@ -342,13 +404,16 @@ fn real_numbers_there_and_back() {
     let output = Output::new(10, -128, 127);
     let real: Vec<u8> =
         [0.0_f32, 0.5, 1.5, -1.0, 1e9, -1e9].iter().flat_map(|r| r.to_le_bytes()).collect();
-    for flip in [0, 0x80] {
-        let mut q = vec![0; 6];
-        int8::quantize(flip, 1.0, output, &real, &mut q);
+    for kernel in int8::available() {
+        let flip = kernel.flip();
+        let mut q = [0; 6];
+        let (x, y) = (&real[..], &mut q[..]);
+        kernel.elementwise(Elementwise::Quantize { scale: 1.0, output, x, y });
         let values: Vec<i8> = q.iter().map(|b| (b ^ flip) as i8).collect();
         assert_eq!(values, [10, 10, 12, 9, 127, -128]);
-        let mut back = vec![0; 24];
-        int8::dequantize(flip, 2.0, 10, &q, &mut back);
+        let mut back = [0; 24];
+        let (x, y) = (&q[..], &mut back[..]);
+        kernel.elementwise(Elementwise::Dequantize { scale: 2.0, zero_point: 10, x, y });
         let back: Vec<f32> = back.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
         assert_eq!(back, [0.0, 0.0, 4.0, -2.0, 234.0, -276.0]);
     }

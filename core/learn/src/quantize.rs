@@ -1,7 +1,7 @@
 //! A float graph as an int8 graph: weights symmetric with a scale for each filter, activations affine with a rule for each
 //! tensor, biases int32. Jacob et al., 2018, arXiv:1712.05877; Krishnamoorthi, 2018, arXiv:1806.08342.
 use edgemill_model::graph::{
-    Constant, Element, Graph, GraphError, Node, Op, Source, Value, ValueId,
+    Constant, Element, Graph, GraphError, Node, Op, Reduction, Source, Value, ValueId,
 };
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
@@ -108,21 +108,27 @@ impl Quantizer<'_> {
         let given = self.made.value(x).spec().quantization.unwrap_or(PROBABILITY);
         let seen = || self.ranges.get(index).copied().map(affine);
         let rule = match &node.op {
-            Op::MaxPool(_) | Op::Reshape(_) => Some(given),
+            Op::MaxPool(_)
+            | Op::Reshape(_)
+            | Op::Slice(_)
+            | Op::Gather { .. }
+            | Op::Transpose(_)
+            | Op::Tile(_)
+            | Op::Pad { .. }
+            | Op::Reduce { by: Reduction::Max | Reduction::Min, .. } => Some(given),
             Op::Softmax => Some(PROBABILITY),
             Op::Quantize | Op::Dequantize => {
                 return Err(refusal(index, value, "is quantized already"));
             }
-            Op::Conv2d { .. }
-            | Op::Dense { .. }
-            | Op::AveragePool(_)
-            | Op::Add { .. }
-            | Op::Clamp(_) => seen(),
+            Op::ArgMax { .. } | Op::Cast | Op::Detect(_) => {
+                return Err(refusal(index, value, "gives numbers that int8 cannot hold"));
+            }
+            _ => seen(),
         };
         let rule = rule.ok_or_else(|| refusal(index, value, "has no range"))?;
         let mut inputs = vec![x];
         match &node.op {
-            Op::Conv2d { .. } | Op::Dense { .. } => {
+            Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Dense { .. } => {
                 inputs.extend(self.weights(index, node, given.scale)?)
             }
             _ => {

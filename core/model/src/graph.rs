@@ -5,6 +5,7 @@
 //! Pictures are N, H, W, C. The bytes are described in `docs/graph-format.md`.
 
 mod bytes;
+mod function;
 mod infer;
 mod op;
 
@@ -13,7 +14,8 @@ use std::borrow::Cow;
 use crate::tensor::{DType, MAX_RANK, Quantization, TensorSpec};
 
 pub use bytes::{Limits, MAGIC, VERSION};
-pub use op::{Clamp, Op, Window};
+pub use function::{Function, Pair};
+pub use op::{Clamp, Detect, MAX_INPUTS, Op, Reduction, Span, Window};
 
 /// What a package's manifest calls these bytes.
 pub const FORMAT: &str = "edgemill-graph-1";
@@ -245,12 +247,21 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn node_macs(&self, id: ValueId) -> u64 {
         let Some(node) = self.value(id).node() else { return 0 };
-        if !matches!(node.op, Op::Conv2d { .. } | Op::Dense { .. }) {
-            return 0;
+        let product = |shape: &[u32]| shape.iter().map(|&d| u64::from(d)).product::<u64>();
+        let shape = |id: ValueId| &self.value(id).spec.shape[..];
+        let weights_of_one = || product(&shape(node.inputs[1])[1..]);
+        match node.op {
+            Op::Conv2d { .. } | Op::Dense { .. } => product(shape(id)) * weights_of_one(),
+            Op::ConvTranspose2d { groups, .. } => {
+                product(shape(node.inputs[0])) * product(shape(node.inputs[1]))
+                    / u64::from(groups)
+                    / u64::from(shape(node.inputs[1])[3])
+            }
+            Op::MatMul => {
+                product(shape(id)) * shape(node.inputs[0]).last().map_or(1, |&k| u64::from(k))
+            }
+            _ => 0,
         }
-        let weights = &self.value(node.inputs[1]).spec.shape;
-        let per_output: u64 = weights[1..].iter().map(|&d| u64::from(d)).product();
-        self.value(id).spec.shape.iter().map(|&d| u64::from(d)).product::<u64>() * per_output
     }
 
     /// Bytes of all constants.

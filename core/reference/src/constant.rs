@@ -9,9 +9,9 @@ pub fn real(spec: &TensorSpec, constant: &Constant<'_>) -> Result<Tensor> {
     Tensor::from_vec(elements(spec, constant), shape, &Device::Cpu)
 }
 
-/// The bias of a node that has weights, 0 where it names none.
+/// The bias of a node that has weights, 0 where it names none; `None` if it is computed.
 pub fn bias(graph: &Graph<'_>, node: &Node) -> Result<Option<Tensor>> {
-    if !matches!(node.op, Op::Conv2d { .. } | Op::Dense { .. }) {
+    if !matches!(node.op, Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Dense { .. }) {
         return Ok(None);
     }
     let weights = graph.value(node.inputs[1]);
@@ -19,7 +19,8 @@ pub fn bias(graph: &Graph<'_>, node: &Node) -> Result<Option<Tensor>> {
     let Some(value) = node.inputs.get(2).map(|&id| graph.value(id)) else {
         return Tensor::zeros(filters, candle_core::DType::F32, &Device::Cpu).map(Some);
     };
-    let mut elements = value.constant().map_or_else(Vec::new, |c| elements(value.spec(), c));
+    let Some(constant) = value.constant() else { return Ok(None) };
+    let mut elements = elements(value.spec(), constant);
     if value.spec().dtype == DType::I32 {
         let input = graph.value(node.inputs[0]).spec().quantization.map_or(1.0, |q| q.scale);
         let scales = weights.constant().into_iter().flat_map(Constant::scales);

@@ -1,10 +1,10 @@
 //! Runs a graph in real numbers.
-use candle_core::{D, Device, Tensor};
-use edgemill_model::graph::{Clamp, Graph, Node, Op, Source, Value, ValueId, Window};
+use candle_core::{Device, Tensor};
+use edgemill_model::graph::{Graph, Node, Source, Value, ValueId};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
+use crate::compute::compute;
 use crate::constant;
-use crate::ops::{average_pool2d, conv2d, dense, max_pool2d};
 
 /// A graph whose constants are candle's.
 ///
@@ -26,7 +26,7 @@ struct Step {
 enum Kind {
     Input,
     Constant(Tensor),
-    /// The bias in real numbers, of a node that has weights.
+    /// The constant bias in real numbers, of a node that has weights.
     Node(Node, Option<Tensor>),
 }
 
@@ -119,7 +119,11 @@ impl Reference {
                     let elements = given.next().copied().unwrap_or_default();
                     Tensor::from_slice(elements, shape(&step.spec), &Device::Cpu)
                 }
-                Kind::Node(node, bias) => compute(node, bias.as_ref(), &values),
+                Kind::Node(node, bias) => {
+                    let inputs: Vec<&Tensor> =
+                        node.inputs.iter().map(|id| &values[id.index()]).collect();
+                    compute(&node.op, &inputs, bias.as_ref(), &shape(&step.spec))
+                }
             };
             let rounded = value.and_then(|value| match (&step.kind, step.spec.quantization) {
                 (Kind::Constant(_), _) | (_, None) => Ok(value),
@@ -137,55 +141,6 @@ fn arithmetic(index: usize) -> impl FnOnce(candle_core::Error) -> ReferenceError
 
 fn shape(spec: &TensorSpec) -> Vec<usize> {
     spec.shape.iter().map(|&side| side as usize).collect()
-}
-
-fn compute(node: &Node, bias: Option<&Tensor>, values: &[Tensor]) -> candle_core::Result<Tensor> {
-    let input = |index: usize| &values[node.inputs[index].index()];
-    let x = input(0);
-    let bias = || bias.ok_or_else(|| candle_core::Error::msg("a node with weights has a bias"));
-    match &node.op {
-        Op::Conv2d { window, dilation, groups, clamp } => {
-            grouped_conv2d(x, input(1), bias()?, window, *dilation, *groups as usize, *clamp)
-        }
-        Op::Dense { clamp } => dense(x, input(1), bias()?, *clamp),
-        Op::MaxPool(window) => max_pool2d(x, window),
-        Op::AveragePool(window) => average_pool2d(x, window),
-        Op::Add { clamp } => (x + input(1))?.clamp(clamp.low, clamp.high),
-        Op::Clamp(clamp) => x.clamp(clamp.low, clamp.high),
-        Op::Softmax => softmax(x),
-        Op::Reshape(shape) => x.reshape(shape.iter().map(|&s| s as usize).collect::<Vec<_>>()),
-        // Real numbers stay what they are; the grid of the result rounds them.
-        Op::Quantize | Op::Dequantize => Ok(x.clone()),
-    }
-}
-
-/// Each group of filters sees its own group of channels.
-fn grouped_conv2d(
-    x: &Tensor,
-    weights: &Tensor,
-    bias: &Tensor,
-    window: &Window,
-    dilation: [u32; 2],
-    groups: usize,
-    clamp: Clamp,
-) -> candle_core::Result<Tensor> {
-    if groups == 1 {
-        return conv2d(x, weights, bias, window, dilation, clamp);
-    }
-    let (channels, filters) = (x.dim(D::Minus1)? / groups, weights.dim(0)? / groups);
-    let group = |g: usize| {
-        let x = x.narrow(D::Minus1, g * channels, channels)?;
-        let weights = weights.narrow(0, g * filters, filters)?;
-        conv2d(&x, &weights, &bias.narrow(0, g * filters, filters)?, window, dilation, clamp)
-    };
-    let groups = (0..groups).map(group).collect::<candle_core::Result<Vec<_>>>()?;
-    Tensor::cat(&groups, D::Minus1)
-}
-
-/// Exponentials along the innermost axis divided by their sum; the greatest is taken off first, so that none overflows.
-fn softmax(x: &Tensor) -> candle_core::Result<Tensor> {
-    let exponentials = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
-    exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)
 }
 
 fn round_to_grid(value: &Tensor, dtype: DType, rule: Quantization) -> candle_core::Result<Tensor> {

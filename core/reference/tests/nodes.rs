@@ -1,5 +1,5 @@
 //! Every kind of node against plain loops, in real numbers and on int8 grids.
-use edgemill_model::graph::{Clamp, Constant, Element, Graph, Op, ValueId, Window};
+use edgemill_model::graph::{Clamp, Constant, Element, Graph, Op, Pair, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 use edgemill_reference::{Reference, ReferenceError};
 
@@ -170,7 +170,7 @@ fn elementwise() {
         exponentials.chunks(3).flat_map(|row| row.iter().map(|e| e / row.iter().sum::<f32>()));
     let cases = [
         (
-            Op::Add { clamp },
+            Op::Binary { function: Pair::Add, clamp },
             a.iter().zip(&b).map(|(a, b)| (a + b).clamp(-0.25, 0.5)).collect::<Vec<_>>(),
         ),
         (Op::Clamp(clamp), a.iter().map(|a| a.clamp(-0.25, 0.5)).collect()),
@@ -180,7 +180,7 @@ fn elementwise() {
     for (op, expected) in cases {
         let mut graph = Graph::new();
         let (x, other) = (input(&mut graph, &[2, 3]), input(&mut graph, &[2, 3]));
-        let inputs = if matches!(op, Op::Add { .. }) { vec![x, other] } else { vec![x] };
+        let inputs = if matches!(op, Op::Binary { .. }) { vec![x, other] } else { vec![x] };
         let y = graph.node("y", op.clone(), &inputs, Element::F32).expect("a node");
         assert_near(&format!("{op:?}"), &run(graph, y, &[&a, &b]), &expected);
     }

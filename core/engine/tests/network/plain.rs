@@ -1,5 +1,5 @@
 //! A network of int8 nodes, run by loops written straight from `docs/graph-format.md`.
-use edgemill_model::graph::{Clamp, Graph, Op, ValueId, Window};
+use edgemill_model::graph::{Clamp, Graph, Op, Pair, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
 
 /// Values of the first output for elements of the one input.
@@ -38,7 +38,7 @@ impl Run<'_> {
                     round(sum as f32 * multiplier, out, Clamp::NONE)
                 })
             }
-            Op::Add { clamp } => {
+            Op::Binary { function: Pair::Add, clamp } => {
                 let side = |i: usize, at: usize| {
                     let rule = self.rule(self.inputs[i]);
                     let ratio = (f64::from(rule.scale) / f64::from(out.scale)) as f32;

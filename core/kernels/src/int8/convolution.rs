@@ -2,8 +2,8 @@
 use super::packing::{Panel, Panels, whole_steps};
 use super::rounding::Output;
 
-/// Bytes that a convolution may read beyond the last element of a window.
-pub const SLACK: usize = 3;
+/// Bytes that a convolution may read beyond the last element of a window: a vector, less one element.
+pub const SLACK: usize = 63;
 
 /// The most sums that one output pixel is the greatest of.
 pub const MAX_MEMBERS: usize = 4;
@@ -38,8 +38,12 @@ pub struct Convolution {
     pub channels: usize,
     /// Bytes from an output pixel to the next.
     pub pixel_step: usize,
+    /// Bytes from a row of output pixels to the next.
+    pub out_row_step: usize,
     /// What comes out.
     pub output: Output,
+    /// No weight is -128, so that the products of two with any elements can be added in 16 bits.
+    pub two_products_fit: bool,
 }
 
 impl Convolution {
@@ -57,8 +61,9 @@ impl Convolution {
     /// Bytes of the output, from the first that is written to the last; `usize::MAX` where they cannot be counted.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        let pixels = self.height.saturating_mul(self.width);
-        pixels.saturating_sub(1).saturating_mul(self.pixel_step).saturating_add(self.channels)
+        let down = self.height.saturating_sub(1).saturating_mul(self.out_row_step);
+        let right = self.width.saturating_sub(1).saturating_mul(self.pixel_step);
+        down.saturating_add(right).saturating_add(self.channels)
     }
 
     pub(super) fn pixels(&self) -> usize {
@@ -79,12 +84,13 @@ pub(super) struct Operands<'a> {
 /// One panel's columns of a few output pixels.
 pub(super) struct Tile {
     pub panel: Panel,
-    /// Where each window begins in `x`, every pixel's members side by side; beyond `rows` the last is repeated.
+    /// Where each window begins in `x`, every pixel's members side by side. Beyond `rows`, where there are fewer than a
+    /// tile may have, the last is repeated.
     pub bases: [usize; MAX_ROWS],
     /// Windows.
     pub rows: usize,
-    /// Where the first pixel's columns begin in `y`.
-    pub out: usize,
+    /// Where each pixel's columns begin in `y`.
+    pub outs: [usize; MAX_ROWS],
 }
 
 impl<'a> Operands<'a> {
@@ -101,65 +107,77 @@ impl<'a> Operands<'a> {
         let needed = panels.packed_bytes(job.channels, job.offsets.len(), job.segment);
         assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
         assert!(x.len() >= job.input_bytes(), "{} bytes in, {} needed", x.len(), job.input_bytes());
-        assert!(
-            y.len() >= job.output_bytes(),
-            "{} bytes out, {} needed",
-            y.len(),
-            job.output_bytes()
-        );
+        let needed = job.output_bytes();
+        assert!(y.len() >= needed, "{} bytes out, {needed} needed", y.len());
         Self { job, packed, x, y, panels }
     }
 
     /// Calls `run` for every tile; `rows`, at least [`MAX_MEMBERS`], says how many windows a tile of a panel may have.
+    #[inline(always)]
     pub fn tiles(&mut self, rows: impl Fn(Panel) -> usize, mut run: impl FnMut(&mut Self, &Tile)) {
         let job = self.job;
         for panel in self.panels.cut(job.channels, job.offsets.len(), job.segment) {
-            let pixels = (rows(panel).min(MAX_ROWS) / job.members.len()).max(1);
-            let mut bases = Bases { job, row: 0, column: 0 };
-            for first in (0..job.pixels()).step_by(pixels) {
-                let pixels = pixels.min(job.pixels() - first);
-                let rows = pixels * job.members.len();
-                let out = first * job.pixel_step + panel.first_column;
-                let tile = Tile { panel, bases: bases.next_rows(rows), rows, out };
+            let most = (rows(panel).min(MAX_ROWS) / job.members.len()).max(1);
+            let mut walk = Walk { job, row: 0, column: 0, first_column: panel.first_column };
+            let mut tile = Tile { panel, bases: [0; MAX_ROWS], rows: 0, outs: [0; MAX_ROWS] };
+            let mut left = job.pixels();
+            while left > 0 {
+                let pixels = most.min(left);
+                walk.next(pixels, &mut tile);
+                if pixels < most {
+                    let last = tile.bases[tile.rows - 1];
+                    tile.bases[tile.rows..].fill(last);
+                }
                 run(self, &tile);
+                left -= pixels;
             }
-        }
-    }
-
-    /// Calls `store` with the sums of each pixel's members and the bytes that are made of them.
-    #[inline]
-    pub fn pixels<T>(&mut self, tile: &Tile, sums: &[T], mut store: impl FnMut(&[T], &mut [u8])) {
-        let members = sums[..tile.rows].chunks_exact(self.job.members.len());
-        let pixels = self.y[tile.out..].chunks_mut(self.job.pixel_step);
-        for (sums, pixel) in members.zip(pixels) {
-            store(sums, &mut pixel[..tile.panel.columns]);
         }
     }
 }
 
 /// Walks over output pixels without dividing.
-struct Bases<'a> {
+struct Walk<'a> {
     job: &'a Convolution,
     row: usize,
     column: usize,
+    first_column: usize,
 }
 
-impl Bases<'_> {
-    fn next_rows(&mut self, rows: usize) -> [usize; MAX_ROWS] {
-        let mut bases = [0; MAX_ROWS];
-        for pixel in bases[..rows].chunks_exact_mut(self.job.members.len()) {
-            let base = self.row + self.column * self.job.column_step;
-            for (window, member) in pixel.iter_mut().zip(&self.job.members) {
-                *window = base + member;
+impl Walk<'_> {
+    #[inline(always)]
+    fn next(&mut self, pixels: usize, tile: &mut Tile) {
+        let members = &self.job.members[..];
+        tile.rows = pixels * members.len();
+        let (mut base, mut out) = self.place();
+        let in_row = self.column + pixels < self.job.width;
+        for pixel in 0..pixels {
+            tile.outs[pixel] = out;
+            if let [only] = members {
+                tile.bases[pixel] = base + only;
+            } else {
+                for (m, member) in members.iter().enumerate() {
+                    tile.bases[pixel * members.len() + m] = base + member;
+                }
             }
-            self.column += 1;
-            if self.column == self.job.width {
-                self.column = 0;
-                self.row += self.job.row_step;
+            base += self.job.column_step;
+            out += self.job.pixel_step;
+            if !in_row {
+                self.column += 1;
+                if self.column == self.job.width {
+                    self.column = 0;
+                    self.row += 1;
+                    (base, out) = self.place();
+                }
             }
         }
-        let last = bases[rows - 1];
-        bases[rows..].fill(last);
-        bases
+        if in_row {
+            self.column += pixels;
+        }
+    }
+
+    fn place(&self) -> (usize, usize) {
+        let out = self.row * self.job.out_row_step + self.column * self.job.pixel_step;
+        let base = self.row * self.job.row_step + self.column * self.job.column_step;
+        (base, out + self.first_column)
     }
 }

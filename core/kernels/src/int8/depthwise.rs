@@ -1,70 +1,397 @@
 //! Convolution of each channel on its own.
-use super::convolution::Convolution;
+//!
+//! Taps are taken in groups: up to four that lie below each other. Channels are taken in blocks as wide as the kernel's
+//! vectors. Packed weights hold for each block what the sums start from, the multipliers, then each group's weights.
 use super::packing::Filter;
+use super::rounding::Output;
 
-/// Channels summed at a time.
-const CHUNK: usize = 16;
+/// Taps of a group.
+const GROUP: usize = 4;
 
-/// Bytes of packed weights: what each channel's sum starts from, its multiplier, and its weights by tap.
-#[must_use]
-pub const fn packed_depthwise_bytes(channels: usize, taps: usize) -> usize {
-    channels * (8 + taps)
+/// A convolution of each channel on its own, over a picture that already has its border. Output pixel (i, j) reads from
+/// byte i × `row_step` + j × `column_step` on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depthwise {
+    /// Rows of output pixels.
+    pub height: usize,
+    /// Output pixels of a row.
+    pub width: usize,
+    /// Bytes.
+    pub row_step: usize,
+    /// Bytes.
+    pub column_step: usize,
+    /// Rows and columns of taps.
+    pub taps: [usize; 2],
+    /// Bytes from a tap to the one below, and to the one on its right.
+    pub tap_steps: [usize; 2],
+    /// Of the picture and of the output.
+    pub channels: usize,
+    /// Bytes from an output pixel to the next.
+    pub pixel_step: usize,
+    /// Bytes from a row of output pixels to the next.
+    pub out_row_step: usize,
+    /// What comes out.
+    pub output: Output,
 }
 
-/// Packs weights \[channel\]\[tap\], which `filter` has as one segment of all taps, into the first bytes of `out`.
+impl Depthwise {
+    /// Bytes of the input that are read, without [`super::SLACK`]; `usize::MAX` where they cannot be counted.
+    #[must_use]
+    pub fn input_bytes(&self) -> usize {
+        [
+            self.height.saturating_sub(1).saturating_mul(self.row_step),
+            self.width.saturating_sub(1).saturating_mul(self.column_step),
+            self.taps[0].saturating_sub(1).saturating_mul(self.tap_steps[0]),
+            self.taps[1].saturating_sub(1).saturating_mul(self.tap_steps[1]),
+        ]
+        .into_iter()
+        .fold(self.channels, usize::saturating_add)
+    }
+
+    /// Bytes of the output, from the first that is written to the last; `usize::MAX` where they cannot be counted.
+    #[must_use]
+    pub fn output_bytes(&self) -> usize {
+        let down = self.height.saturating_sub(1).saturating_mul(self.out_row_step);
+        let right = self.width.saturating_sub(1).saturating_mul(self.pixel_step);
+        down.saturating_add(right).saturating_add(self.channels)
+    }
+
+    /// Groups of taps: column by column, each from the top to the bottom.
+    fn groups(&self) -> usize {
+        self.taps[1] * self.taps[0].div_ceil(GROUP)
+    }
+
+    /// How many neighbouring pixels are taken as one with as many times the channels: where pixels lie side by side in
+    /// memory and are narrower than half a block.
+    fn merged(&self, width: usize) -> usize {
+        let side_by_side = self.column_step == self.channels && self.pixel_step == self.channels;
+        if side_by_side { (width / self.channels).clamp(1, self.width) } else { 1 }
+    }
+
+    /// Whether neighbouring pixels share two of their three columns, or one.
+    fn shares(&self, stride: usize) -> bool {
+        self.taps == [3, 3] && self.column_step == stride * self.tap_steps[1]
+    }
+}
+
+/// Vectors of channels.
 ///
-/// # Panics
-/// If `out` is smaller than [`packed_depthwise_bytes`].
-pub fn pack_depthwise(filter: &Filter<'_>, channels: usize, out: &mut [u8]) {
-    let taps = filter.segment;
-    let (starts, rest) = out[..packed_depthwise_bytes(channels, taps)].split_at_mut(4 * channels);
-    let (multipliers, weights) = rest.split_at_mut(4 * channels);
-    for c in 0..channels {
-        // Elements are summed as values here, whatever memory holds.
-        starts.as_chunks_mut().0[c] = filter.start(c, 0).to_le_bytes();
-        multipliers.as_chunks_mut().0[c] = (filter.multipliers)(c).to_le_bytes();
-        for (tap, &w) in filter.weights[c * taps..][..taps].iter().enumerate() {
-            weights[tap * channels + c] = w;
+/// # Safety
+/// A function reads `WIDTH` bytes of each row, `4 × WIDTH` bytes of starts and of multipliers, `GROUP_BYTES` of weights,
+/// and writes `count` bytes; no more.
+pub(super) unsafe trait Lanes {
+    /// Channels.
+    const WIDTH: usize;
+    /// Bytes of a group's packed weights.
+    const GROUP_BYTES: usize;
+    /// `WIDTH` elements of a group of taps.
+    type Rows: Copy;
+    type Sums: Copy;
+    type Rule;
+
+    /// Where a channel's sum stands among the sums.
+    fn place(channel: usize) -> usize;
+
+    /// Packs a channel's four weights.
+    fn pack(channel: usize, weights: [u8; GROUP], out: &mut [u8]) {
+        out[4 * Self::place(channel)..][..4].copy_from_slice(&weights);
+    }
+
+    unsafe fn rule(output: Output) -> Self::Rule;
+    /// Only the first `H` rows have weights.
+    unsafe fn rows<const H: usize>(x: [*const u8; GROUP]) -> Self::Rows;
+    unsafe fn starts(starts: *const u8) -> Self::Sums;
+    unsafe fn dot<const H: usize>(
+        sums: Self::Sums,
+        rows: Self::Rows,
+        weights: *const u8,
+    ) -> Self::Sums;
+    unsafe fn store(
+        rule: &Self::Rule,
+        sums: Self::Sums,
+        multipliers: *const u8,
+        out: *mut u8,
+        count: usize,
+    );
+}
+
+/// One block of channels.
+#[derive(Clone, Copy)]
+struct Block {
+    first: usize,
+    /// Of the packed bytes.
+    start: usize,
+    narrow: bool,
+}
+
+fn block_bytes<L: Lanes>(job: &Depthwise) -> usize {
+    8 * L::WIDTH + job.groups() * L::GROUP_BYTES
+}
+
+/// Wide blocks, and for the rest up to two narrow ones where those are enough.
+fn blocks<W: Lanes, N: Lanes>(job: &Depthwise) -> impl Iterator<Item = Block> {
+    let channels = job.channels * job.merged(W::WIDTH);
+    let (wide, narrow) = (block_bytes::<W>(job), block_bytes::<N>(job));
+    let (mut first, mut start) = (0, 0);
+    std::iter::from_fn(move || {
+        let left = channels.checked_sub(first).filter(|&left| left > 0)?;
+        let narrow_ones = left <= 2 * N::WIDTH && N::WIDTH < W::WIDTH;
+        let block = Block { first, start, narrow: narrow_ones };
+        first += if narrow_ones { N::WIDTH } else { W::WIDTH };
+        start += if narrow_ones { narrow } else { wide };
+        Some(block)
+    })
+}
+
+pub(super) fn packed_bytes<W: Lanes, N: Lanes>(job: &Depthwise) -> usize {
+    let (wide, narrow) = (block_bytes::<W>(job), block_bytes::<N>(job));
+    blocks::<W, N>(job).map(|block| if block.narrow { narrow } else { wide }).sum()
+}
+
+/// Packs weights \[channel\]\[tap\], which `filter` has as one segment of all taps, row by row.
+pub(super) fn pack<W: Lanes, N: Lanes>(
+    job: &Depthwise,
+    filter: &Filter<'_>,
+    flip: u8,
+    out: &mut [u8],
+) {
+    for block in blocks::<W, N>(job) {
+        if block.narrow {
+            pack_block::<N>(job, filter, flip, block.first, &mut out[block.start..]);
+        } else {
+            pack_block::<W>(job, filter, flip, block.first, &mut out[block.start..]);
         }
     }
 }
 
-/// Computes `y` from `x`, bytes that differ by `flip` from values. Each of the job's offsets is a tap, its segment
-/// one element of each of its channels.
-///
-/// # Panics
-/// If a slice is smaller than `job` says.
-pub fn depthwise(job: &Convolution, flip: u8, packed: &[u8], x: &[u8], y: &mut [u8]) {
-    let channels = job.channels;
-    let (starts, rest) = packed.split_at(4 * channels);
-    let (multipliers, weights) = rest.split_at(4 * channels);
-    let (starts, multipliers) = (starts.as_chunks::<4>().0, multipliers.as_chunks::<4>().0);
-    for row in 0..job.height {
-        for column in 0..job.width {
-            let base = row * job.row_step + column * job.column_step;
-            let pixel = (row * job.width + column) * job.pixel_step;
-            for c in (0..channels).step_by(CHUNK) {
-                let count = CHUNK.min(channels - c);
-                let mut sums = [0; CHUNK];
-                for (sum, start) in sums.iter_mut().zip(&starts[c..c + count]) {
-                    *sum = i32::from_le_bytes(*start);
-                }
-                for (offset, w) in job.offsets.iter().zip(weights.chunks_exact(channels)) {
-                    accumulate(&mut sums, &x[base + offset + c..][..count], &w[c..], flip);
-                }
-                let columns = sums.iter().zip(&multipliers[c..]);
-                for (y, (&sum, &m)) in y[pixel + c..][..count].iter_mut().zip(columns) {
-                    *y = job.output.element(sum, f32::from_le_bytes(m)).cast_unsigned() ^ flip;
-                }
+fn pack_block<L: Lanes>(
+    job: &Depthwise,
+    filter: &Filter<'_>,
+    flip: u8,
+    first: usize,
+    out: &mut [u8],
+) {
+    let (starts, rest) = out[..block_bytes::<L>(job)].split_at_mut(4 * L::WIDTH);
+    let (multipliers, groups) = rest.split_at_mut(4 * L::WIDTH);
+    let [rows, columns] = job.taps;
+    for lane in 0..L::WIDTH {
+        let channel = (first + lane) % job.channels;
+        let place = L::place(lane);
+        starts.as_chunks_mut().0[place] = filter.start(channel, flip).to_le_bytes();
+        multipliers.as_chunks_mut().0[place] = (filter.multipliers)(channel).to_le_bytes();
+        let taps = &filter.weights[channel * rows * columns..][..rows * columns];
+        let mut groups = groups.chunks_exact_mut(L::GROUP_BYTES);
+        for column in 0..columns {
+            for top in (0..rows).step_by(GROUP) {
+                let tap =
+                    |i: usize| if top + i < rows { taps[(top + i) * columns + column] } else { 0 };
+                let group = groups.next().expect("a group for every four taps of a column");
+                L::pack(lane, std::array::from_fn(tap), group);
             }
         }
     }
 }
 
+/// Computes `y` from `x`.
+///
+/// # Safety
+/// The processor has the instructions of `W` and `N`.
+///
+/// # Panics
+/// If a slice is smaller than `job` says; `x` is to have [`super::SLACK`] bytes more.
 #[inline(always)]
-fn accumulate(sums: &mut [i32; CHUNK], x: &[u8], w: &[u8], flip: u8) {
-    for (sum, (&x, &w)) in sums.iter_mut().zip(x.iter().zip(w)) {
-        let product = i32::from((x ^ flip).cast_signed()) * i32::from(w.cast_signed());
-        *sum = sum.wrapping_add(product);
+pub(super) unsafe fn run<W: Lanes, N: Lanes>(
+    job: &Depthwise,
+    packed: &[u8],
+    x: &[u8],
+    y: &mut [u8],
+) {
+    let (needed, reads) = (packed_bytes::<W, N>(job), job.input_bytes());
+    assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
+    let reads = reads.saturating_add(super::SLACK);
+    assert!(x.len() >= reads, "{} bytes in, {reads} needed", x.len());
+    assert!(y.len() >= job.output_bytes(), "{} bytes out", y.len());
+    let merged = job.merged(W::WIDTH);
+    for block in blocks::<W, N>(job) {
+        let packed = packed[block.start..].as_ptr();
+        // SAFETY: the three slices have been checked; the block's packed bytes lie within those counted.
+        unsafe {
+            if block.narrow {
+                run_block::<N>(job, block.first, merged, packed, x.as_ptr(), y.as_mut_ptr());
+            } else {
+                run_block::<W>(job, block.first, merged, packed, x.as_ptr(), y.as_mut_ptr());
+            }
+        }
+    }
+}
+
+/// Where a row's pixels are read, and where they are written.
+struct Row<'a, L: Lanes> {
+    job: &'a Depthwise,
+    rule: &'a L::Rule,
+    starts: *const u8,
+    multipliers: *const u8,
+    weights: *const u8,
+    x: *const u8,
+    y: *mut u8,
+    /// Bytes of a pixel.
+    count: usize,
+}
+
+#[inline(always)]
+unsafe fn run_block<L: Lanes>(
+    job: &Depthwise,
+    first: usize,
+    merged: usize,
+    packed: *const u8,
+    x: *const u8,
+    y: *mut u8,
+) {
+    // SAFETY: the trait's promise, handed on by the caller.
+    let rule = unsafe { L::rule(job.output) };
+    let count = L::WIDTH.min(job.channels * merged - first);
+    for row in 0..job.height {
+        let row = Row::<L> {
+            job,
+            rule: &rule,
+            starts: packed,
+            multipliers: packed.wrapping_add(4 * L::WIDTH),
+            weights: packed.wrapping_add(8 * L::WIDTH),
+            x: x.wrapping_add(row * job.row_step + first),
+            y: y.wrapping_add(row * job.out_row_step + first),
+            count,
+        };
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            match (merged > 1, job.taps[0]) {
+                (true, 3) => row.merged::<3>(merged, first),
+                (true, _) => row.merged::<4>(merged, first),
+                _ if job.shares(1) => row.sharing_two(),
+                _ if job.shares(2) => row.sharing_one(),
+                (_, 1) => row.apart::<1>(),
+                (_, 2) => row.apart::<2>(),
+                (_, 3) => row.apart::<3>(),
+                _ => row.apart::<4>(),
+            }
+        }
+    }
+}
+
+impl<L: Lanes> Row<'_, L> {
+    #[inline(always)]
+    unsafe fn merged<const H: usize>(&self, merged: usize, first: usize) {
+        let bytes = self.job.channels * merged;
+        let all = self.job.channels * self.job.width;
+        for at in (0..all).step_by(bytes) {
+            let left = (all - at).saturating_sub(first);
+            // SAFETY: the trait's promise, handed on by the caller.
+            unsafe {
+                self.pixel::<H>(self.x.add(at), self.y.wrapping_add(at), self.count.min(left))
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn apart<const H: usize>(&self) {
+        for column in 0..self.job.width {
+            let x = self.x.wrapping_add(column * self.job.column_step);
+            // SAFETY: the trait's promise, handed on by the caller.
+            unsafe { self.pixel::<H>(x, self.out(column), self.count) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pixel<const H: usize>(&self, x: *const u8, y: *mut u8, count: usize) {
+        let ([rows, columns], [down, right]) = (self.job.taps, self.job.tap_steps);
+        let mut weights = self.weights;
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            let mut sums = L::starts(self.starts);
+            for column in 0..columns {
+                for top in (0..rows).step_by(GROUP) {
+                    // A tap beyond the last has no weight: the last stands for it.
+                    let x = std::array::from_fn(|i| {
+                        x.wrapping_add(column * right + (top + i).min(rows - 1) * down)
+                    });
+                    sums = L::dot::<H>(sums, L::rows::<H>(x), weights);
+                    weights = weights.wrapping_add(L::GROUP_BYTES);
+                }
+            }
+            L::store(self.rule, sums, self.multipliers, y, count);
+        }
+    }
+
+    #[inline(always)]
+    fn out(&self, column: usize) -> *mut u8 {
+        self.y.wrapping_add(column * self.job.pixel_step)
+    }
+
+    /// The three rows of a column of elements.
+    #[inline(always)]
+    unsafe fn column(&self, column: usize) -> L::Rows {
+        let [down, right] = self.job.tap_steps;
+        let x = self.x.wrapping_add(column * right);
+        let row = |i: usize| x.wrapping_add(i * down);
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { L::rows::<3>([row(0), row(1), row(2), row(2)]) }
+    }
+
+    #[inline(always)]
+    unsafe fn three(&self, a: L::Rows, b: L::Rows, c: L::Rows, column: usize) {
+        let weights = |i: usize| self.weights.wrapping_add(i * L::GROUP_BYTES);
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            let sums = L::dot::<3>(L::starts(self.starts), a, weights(0));
+            let sums = L::dot::<3>(sums, b, weights(1));
+            let sums = L::dot::<3>(sums, c, weights(2));
+            L::store(self.rule, sums, self.multipliers, self.out(column), self.count);
+        }
+    }
+
+    /// 3×3 taps, one column from a pixel to the next.
+    #[inline(always)]
+    unsafe fn sharing_two(&self) {
+        let width = self.job.width;
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            let (mut a, mut b) = (self.column(0), self.column(1));
+            let mut at = 0;
+            while at < width {
+                let c = self.column(at + 2);
+                self.three(a, b, c, at);
+                if at + 1 == width {
+                    break;
+                }
+                a = self.column(at + 3);
+                self.three(b, c, a, at + 1);
+                if at + 2 == width {
+                    break;
+                }
+                b = self.column(at + 4);
+                self.three(c, a, b, at + 2);
+                at += 3;
+            }
+        }
+    }
+
+    /// 3×3 taps, two columns from a pixel to the next.
+    #[inline(always)]
+    unsafe fn sharing_one(&self) {
+        let width = self.job.width;
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            let mut a = self.column(0);
+            let mut at = 0;
+            while at < width {
+                let c = self.column(2 * at + 2);
+                self.three(a, self.column(2 * at + 1), c, at);
+                if at + 1 == width {
+                    break;
+                }
+                a = self.column(2 * at + 4);
+                self.three(c, self.column(2 * at + 3), a, at + 1);
+                at += 2;
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 //! What is done to elements one by one, and the moving of bytes.
+use super::pool::{Mean, Pool, average_pool, max_pool};
 use super::rounding::{Output, quantized};
 
 /// `y` = `x` with every byte's difference between memory and value taken out, or put in.
@@ -81,11 +82,97 @@ impl Addend {
     }
 }
 
-/// `y` = a + b; each is brought to the sum's steps in f32, the two added, then rounded by the one rule.
-pub fn add(flip: u8, a: (Addend, &[u8]), b: (Addend, &[u8]), output: Output, y: &mut [u8]) {
-    for (y, (&p, &q)) in y.iter_mut().zip(a.1.iter().zip(b.1)) {
-        let steps = a.0.steps(p, flip) + b.0.steps(q, flip);
-        *y = output.nearest(steps).cast_unsigned() ^ flip;
+/// Work on elements that needs no instruction of its own: plain loops, which each kernel has compiled for its
+/// processor.
+pub enum Elementwise<'a> {
+    /// `y` = a + b; each is brought to the sum's steps in f32, the two added, then rounded by the one rule.
+    Add {
+        /// How it counts, and its elements.
+        a: (Addend, &'a [u8]),
+        /// As `a`.
+        b: (Addend, &'a [u8]),
+        /// What comes out.
+        output: Output,
+        /// The sums.
+        y: &'a mut [u8],
+    },
+    /// The greatest element of each window.
+    MaxPool {
+        /// Its windows.
+        pool: &'a Pool,
+        /// Elements.
+        x: &'a [u8],
+        /// Elements.
+        y: &'a mut [u8],
+    },
+    /// The mean of each window.
+    AveragePool {
+        /// Its windows.
+        pool: &'a Pool,
+        /// What is made of a window's sum.
+        mean: Mean,
+        /// Elements.
+        x: &'a [u8],
+        /// Elements.
+        y: &'a mut [u8],
+    },
+    /// `y` = little-endian f32 of `x`, quantized.
+    Quantize {
+        /// Of the elements.
+        scale: f32,
+        /// What comes out.
+        output: Output,
+        /// Real numbers.
+        x: &'a [u8],
+        /// Elements.
+        y: &'a mut [u8],
+    },
+    /// `y` = little-endian f32 of the real numbers that `x` stands for.
+    Dequantize {
+        /// Of the elements.
+        scale: f32,
+        /// Of the elements.
+        zero_point: i32,
+        /// Elements.
+        x: &'a [u8],
+        /// Real numbers.
+        y: &'a mut [u8],
+    },
+}
+
+impl Elementwise<'_> {
+    /// Bytes of int8 elements differ by `flip` from values.
+    #[inline(always)]
+    pub(super) fn run(self, flip: u8) {
+        match self {
+            Self::Add { a, b, output, y } => add(flip, a, b, output, y),
+            Self::MaxPool { pool, x, y } => max_pool(pool, flip, x, y),
+            Self::AveragePool { pool, mean, x, y } => average_pool(pool, flip, mean, x, y),
+            Self::Quantize { scale, output, x, y } => quantize(flip, scale, output, x, y),
+            Self::Dequantize { scale, zero_point, x, y } => {
+                dequantize(flip, scale, zero_point, x, y);
+            }
+        }
+    }
+}
+
+/// Elements at a time: what a compiler makes vectors of.
+const CHUNK: usize = 64;
+
+#[inline(always)]
+fn add(flip: u8, a: (Addend, &[u8]), b: (Addend, &[u8]), output: Output, y: &mut [u8]) {
+    let element = |p: u8, q: u8| {
+        output.nearest(a.0.steps(p, flip) + b.0.steps(q, flip)).cast_unsigned() ^ flip
+    };
+    let (ys, y) = y.as_chunks_mut::<CHUNK>();
+    let ((ps, p), (qs, q)) = (a.1.as_chunks::<CHUNK>(), b.1.as_chunks::<CHUNK>());
+    for (y, (p, q)) in ys.iter_mut().zip(ps.iter().zip(qs)) {
+        for i in 0..CHUNK {
+            y[i] = element(p[i], q[i]);
+        }
+    }
+    for (y, (&p, &q)) in y.iter_mut().zip(p.iter().zip(q)) {
+        *y = element(p, q);
     }
 }
 
@@ -111,15 +198,15 @@ pub fn softmax(
     }
 }
 
-/// `y` = little-endian f32 of `x`, quantized.
-pub fn quantize(flip: u8, scale: f32, output: Output, x: &[u8], y: &mut [u8]) {
+#[inline(always)]
+fn quantize(flip: u8, scale: f32, output: Output, x: &[u8], y: &mut [u8]) {
     for (y, &x) in y.iter_mut().zip(x.as_chunks().0) {
         *y = quantized(f32::from_le_bytes(x), scale, output).cast_unsigned() ^ flip;
     }
 }
 
-/// `y` = little-endian f32 of the real numbers that `x` stands for.
-pub fn dequantize(flip: u8, scale: f32, zero_point: i32, x: &[u8], y: &mut [u8]) {
+#[inline(always)]
+fn dequantize(flip: u8, scale: f32, zero_point: i32, x: &[u8], y: &mut [u8]) {
     let whole = Addend { zero_point, ratio: scale };
     for (y, &x) in y.as_chunks_mut().0.iter_mut().zip(x) {
         *y = whole.steps(x, flip).to_le_bytes();

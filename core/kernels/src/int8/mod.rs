@@ -9,6 +9,7 @@ mod convolution;
 mod depthwise;
 mod elementwise;
 mod packing;
+mod peak;
 mod pool;
 mod rounding;
 mod scalar;
@@ -19,12 +20,11 @@ mod aarch64;
 mod x86_64;
 
 pub use convolution::{Convolution, MAX_MEMBERS, SLACK};
-pub use depthwise::{depthwise, pack_depthwise, packed_depthwise_bytes};
-pub use elementwise::{
-    Addend, Border, add, dequantize, flip_into, pad, quantize, softmax, translate,
-};
+pub use depthwise::Depthwise;
+pub use elementwise::{Addend, Border, Elementwise, flip_into, pad, softmax, translate};
 pub use packing::{Filter, Panels};
-pub use pool::{Pool, average_pool, max_pool};
+pub use peak::peak_macs_per_us;
+pub use pool::{Mean, Pool};
 pub use rounding::{Output, quantized};
 
 /// Convolutions on one kind of processor. Only a processor that has the instructions gets a value of it.
@@ -43,6 +43,28 @@ pub trait Kernel: Send + Sync {
     /// # Panics
     /// If a slice is smaller than `job` says.
     fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]);
+
+    /// Bytes of packed weights.
+    fn depthwise_bytes(&self, job: &Depthwise) -> usize;
+
+    /// Packs weights \[channel\]\[tap\], which `filter` has as one segment of all taps, row by row, into the first bytes of
+    /// `out`.
+    ///
+    /// # Panics
+    /// If `out` is smaller than [`Kernel::depthwise_bytes`].
+    fn pack_depthwise(&self, job: &Depthwise, filter: &Filter<'_>, out: &mut [u8]);
+
+    /// Computes `y` from `x`, with weights that this kernel has packed.
+    ///
+    /// # Panics
+    /// If a slice is smaller than `job` says; `x` is to have [`SLACK`] bytes more.
+    fn depthwise(&self, job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]);
+
+    /// What is done element by element.
+    ///
+    /// # Panics
+    /// If a slice is smaller than `job` says.
+    fn elementwise(&self, job: Elementwise<'_>);
 }
 
 /// The kernels that this processor can run, fastest first; the scalar reference is always last.

@@ -30,6 +30,7 @@ impl Pool {
     }
 
     /// Calls `window` with each output pixel's number and what it covers.
+    #[inline(always)]
     fn windows(&self, mut window: impl FnMut(usize, Range<usize>, Range<usize>)) {
         for row in 0..self.places[0] {
             let rows = self.covered(0, row);
@@ -47,11 +48,20 @@ impl Pool {
     }
 }
 
+/// What an average pool makes of sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    /// Of the input.
+    pub zero_point: i32,
+    /// The input's scale by the output's.
+    pub ratio: f64,
+    /// What comes out.
+    pub output: Output,
+}
+
 /// The greatest element of each window; bytes differ by `flip` from values.
-///
-/// # Panics
-/// If a slice is smaller than `pool` says.
-pub fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
+#[inline(always)]
+pub(super) fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
     // Bytes of value + 128 are in the order of their values as they stand.
     if flip == 0 {
         greatest(pool, x, y, |a, b| a.cast_signed().max(b.cast_signed()).cast_unsigned());
@@ -60,6 +70,7 @@ pub fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
     }
 }
 
+#[inline(always)]
 fn greatest(pool: &Pool, x: &[u8], y: &mut [u8], max: impl Fn(u8, u8) -> u8 + Copy) {
     pool.windows(|number, rows, columns| {
         let out = &mut y[number * pool.channels..][..pool.channels];
@@ -74,40 +85,46 @@ fn greatest(pool: &Pool, x: &[u8], y: &mut [u8], max: impl Fn(u8, u8) -> u8 + Co
     });
 }
 
-/// The mean of each window: Σ (x − `zero_point`), multiplied by `ratio` ÷ count, where `ratio` is the input's scale by
-/// the output's. Bytes differ by `flip` from values.
-///
-/// # Panics
-/// If a slice is smaller than `pool` says.
-pub fn average_pool(
-    pool: &Pool,
-    flip: u8,
-    zero_point: i32,
-    ratio: f64,
-    output: Output,
-    x: &[u8],
-    y: &mut [u8],
-) {
-    const CHUNK: usize = 32;
+/// Channels summed at a time.
+const CHUNK: usize = 64;
+
+/// The mean of each window: Σ (x − zero point), multiplied by ratio ÷ count. Bytes differ by `flip` from values.
+#[inline(always)]
+pub(super) fn average_pool(pool: &Pool, flip: u8, mean: Mean, x: &[u8], y: &mut [u8]) {
     pool.windows(|number, rows, columns| {
-        let multiplier = per_element(ratio, rows.len() * columns.len());
+        let pixels = rows.len() * columns.len();
+        let multiplier = per_element(mean.ratio, pixels);
+        // Of one sum; a window's pixels are fewer than 2²³, as elements are fewer than 2³⁰.
+        let zero = i32::try_from(pixels).unwrap_or(i32::MAX).wrapping_mul(mean.zero_point);
         for c in (0..pool.channels).step_by(CHUNK) {
             let count = CHUNK.min(pool.channels - c);
             let mut sums = [0_i32; CHUNK];
             for row in rows.clone() {
                 for column in columns.clone() {
-                    let pixel = &x[pool.pixel(row, column)][c..c + count];
-                    for (sum, &x) in sums.iter_mut().zip(pixel) {
-                        *sum += i32::from((x ^ flip).cast_signed()) - zero_point;
-                    }
+                    accumulate(&mut sums, &x[pool.pixel(row, column)][c..c + count], flip);
                 }
             }
             let out = &mut y[number * pool.channels + c..][..count];
             for (y, &sum) in out.iter_mut().zip(&sums) {
-                *y = output.element(sum, multiplier).cast_unsigned() ^ flip;
+                let sum = sum.wrapping_sub(zero);
+                *y = mean.output.element(sum, multiplier).cast_unsigned() ^ flip;
             }
         }
     });
+}
+
+#[inline(always)]
+fn accumulate(sums: &mut [i32; CHUNK], pixel: &[u8], flip: u8) {
+    let value = |x: u8| i32::from((x ^ flip).cast_signed());
+    if let Ok(pixel) = <&[u8; CHUNK]>::try_from(pixel) {
+        for i in 0..CHUNK {
+            sums[i] = sums[i].wrapping_add(value(pixel[i]));
+        }
+    } else {
+        for (sum, &x) in sums.iter_mut().zip(pixel) {
+            *sum = sum.wrapping_add(value(x));
+        }
+    }
 }
 
 #[expect(

@@ -42,10 +42,29 @@ impl Output {
         self.high
     }
 
+    /// The rule: the element that a sum becomes.
+    #[must_use]
+    #[inline]
+    pub fn of_sum(self, sum: i32, multiplier: f32) -> i8 {
+        self.element(sum, multiplier)
+    }
+
     /// The least and the greatest step from the zero point; whole numbers.
     #[expect(clippy::cast_precision_loss, reason = "at most 255")]
     pub(crate) const fn steps(self) -> (f32, f32) {
         ((self.low - self.zero_point) as f32, (self.high - self.zero_point) as f32)
+    }
+
+    /// The least and the greatest byte in memory, which differs from its value by `flip`.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
+    pub(crate) fn limits(self, flip: u8) -> [u8; 2] {
+        [self.low, self.high].map(|element| low8(element).cast_unsigned() ^ flip)
+    }
+
+    /// The zero point, 128 above where bytes are.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
+    pub(crate) fn wide_zero_point(self, flip: u8) -> i16 {
+        i16::from(low8(self.zero_point)) + i16::from(flip)
     }
 
     /// The rule.
@@ -58,7 +77,10 @@ impl Output {
     #[inline(always)]
     pub(crate) fn nearest(self, steps: f32) -> i8 {
         let (low, high) = self.steps();
-        low8(self.zero_point + round(steps.max(low).min(high)))
+        // As a vector's maximum and minimum have it, which is one instruction each.
+        let steps = if steps > low { steps } else { low };
+        let steps = if steps < high { steps } else { high };
+        low8(self.zero_point + round(steps))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A graph as bytes, and back: `docs/graph-format.md`. Every graph has exactly one form.
-use super::op::{Clamp, Op, Window};
+use super::function::{Function, Pair};
+use super::op::{Clamp, Detect, MAX_INPUTS, Op, Reduction, Span, Window};
 use super::{
     Constant, DType, Element, Graph, GraphError, MAX_NAME, Quantization, Source, TensorSpec, Value,
     ValueId, checked_elements,
@@ -142,10 +143,10 @@ impl<'a> Reader<'a> {
             4 => DType::F32,
             other => return Err(self.refusal(format!("elements of type {other}"))),
         };
-        let quantization = match self.u8()? {
-            0 => None,
-            1 => Some(Quantization { scale: self.f32()?, zero_point: self.u32()?.cast_signed() }),
-            other => return Err(self.refusal(format!("a flag of {other}"))),
+        let quantization = if self.flag()? {
+            Some(Quantization { scale: self.f32()?, zero_point: self.u32()?.cast_signed() })
+        } else {
+            None
         };
         Ok(Element { dtype, quantization })
     }
@@ -166,10 +167,10 @@ impl<'a> Reader<'a> {
     }
 
     fn constant(&mut self, spec: &TensorSpec) -> Result<Constant<'a>, GraphError> {
-        let scales = match self.u8()? {
-            0 => &[],
-            1 => self.take(4 * spec.shape.first().map_or(0, |&d| d as usize))?,
-            other => return Err(self.refusal(format!("a flag of {other}"))),
+        let scales = if self.flag()? {
+            self.take(4 * spec.shape.first().map_or(0, |&d| d as usize))?
+        } else {
+            &[]
         };
         Ok(Constant { scales: scales.into(), data: self.take(spec.bytes())?.into() })
     }
@@ -185,14 +186,106 @@ impl<'a> Reader<'a> {
             2 => Op::Dense { clamp: self.clamp()? },
             3 => Op::MaxPool(self.window()?),
             4 => Op::AveragePool(self.window()?),
-            5 => Op::Add { clamp: self.clamp()? },
+            5 => {
+                Op::Binary { function: self.one_of(&Pair::ALL, "function")?, clamp: self.clamp()? }
+            }
             6 => Op::Clamp(self.clamp()?),
             7 => Op::Softmax,
             8 => Op::Reshape(self.shape()?),
             9 => Op::Quantize,
             10 => Op::Dequantize,
+            11 => Op::ConvTranspose2d {
+                window: self.window()?,
+                dilation: self.pair()?,
+                groups: self.u32()?,
+                extra: self.pair()?,
+                clamp: self.clamp()?,
+            },
+            12 => Op::MatMul,
+            13 => Op::Unary(self.function()?),
+            14 => Op::Select,
+            15 => Op::LogSoftmax,
+            16 => Op::Reduce {
+                by: self.one_of(&Reduction::ALL, "reduction")?,
+                axes: self.each(Self::u8)?,
+            },
+            17 => Op::ArgMax { axis: self.u8()?, least: self.flag()?, last: self.flag()? },
+            18 => Op::Resize {
+                size: self.pair()?,
+                step: self.real_pair()?,
+                origin: self.real_pair()?,
+            },
+            19 => Op::Concat { axis: self.u8()? },
+            20 => Op::Slice(self.each(Self::span)?),
+            21 => Op::Gather { axis: self.u8()?, indices: self.indices()? },
+            22 => Op::Transpose(self.each(Self::u8)?),
+            23 => Op::Tile(self.each(Self::u32)?),
+            24 => Op::Pad { borders: self.each(Self::pair)?, value: self.f32()? },
+            25 => Op::Cast,
+            26 => Op::Detect(self.detect()?),
             other => return Err(self.refusal(format!("an operation of code {other}"))),
         })
+    }
+
+    /// One item for each axis.
+    fn each<T>(
+        &mut self,
+        item: impl Fn(&mut Self) -> Result<T, GraphError>,
+    ) -> Result<Vec<T>, GraphError> {
+        let rank = usize::from(self.u8()?);
+        if rank > MAX_RANK {
+            return Err(self.refusal(format!("{rank} axes, at most {MAX_RANK} are read")));
+        }
+        (0..rank).map(|_| item(self)).collect()
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T], what: &str) -> Result<T, GraphError> {
+        let code = self.u8()?;
+        let found = all.get(usize::from(code)).copied();
+        found.ok_or_else(|| self.refusal(format!("a {what} of code {code}")))
+    }
+
+    fn function(&mut self) -> Result<Function, GraphError> {
+        let code = self.u8()?;
+        if let Some(&plain) = Function::PLAIN.get(usize::from(code)) {
+            return Ok(plain);
+        }
+        Ok(match code {
+            LEAKY_RELU => Function::LeakyRelu(self.f32()?),
+            ELU => Function::Elu(self.f32()?),
+            CELU => Function::Celu(self.f32()?),
+            SELU => Function::Selu(self.f32()?, self.f32()?),
+            HARD_SIGMOID => Function::HardSigmoid(self.f32()?, self.f32()?),
+            THRESHOLD => Function::Threshold(self.f32()?),
+            SHRINK => Function::Shrink(self.f32()?, self.f32()?),
+            POWER => Function::Power(self.f32()?),
+            other => return Err(self.refusal(format!("a function of code {other}"))),
+        })
+    }
+
+    fn span(&mut self) -> Result<Span, GraphError> {
+        Ok(Span { start: self.u32()?, step: self.u32()?.cast_signed(), count: self.u32()? })
+    }
+
+    fn indices(&mut self) -> Result<Vec<u32>, GraphError> {
+        let count = self.u32()? as usize;
+        let bytes = self.take(count.saturating_mul(4))?;
+        Ok(bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect())
+    }
+
+    fn detect(&mut self) -> Result<Detect, GraphError> {
+        let divisors = [self.f32()?, self.f32()?, self.f32()?, self.f32()?];
+        let (score, overlap, most) = (self.f32()?, self.f32()?, self.u32()?);
+        let per_class = if self.flag()? { Some(self.u32()?) } else { None };
+        Ok(Detect { divisors, score, overlap, most, per_class })
+    }
+
+    fn flag(&mut self) -> Result<bool, GraphError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.refusal(format!("a flag of {other}"))),
+        }
     }
 
     fn window(&mut self) -> Result<Window, GraphError> {
@@ -219,6 +312,10 @@ impl<'a> Reader<'a> {
 
     fn pair(&mut self) -> Result<[u32; 2], GraphError> {
         Ok([self.u32()?, self.u32()?])
+    }
+
+    fn real_pair(&mut self) -> Result<[f32; 2], GraphError> {
+        Ok([self.f32()?, self.f32()?])
     }
 
     fn u8(&mut self) -> Result<u8, GraphError> {
@@ -252,8 +349,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// No operation takes more.
-const MAX_INPUTS: usize = 3;
+/// Codes of the functions with parameters; those without come before.
+const LEAKY_RELU: u8 = 33;
+const ELU: u8 = 34;
+const CELU: u8 = 35;
+const SELU: u8 = 36;
+const HARD_SIGMOID: u8 = 37;
+const THRESHOLD: u8 = 38;
+const SHRINK: u8 = 39;
+const POWER: u8 = 40;
 
 struct Writer(Vec<u8>);
 
@@ -298,19 +402,7 @@ impl Writer {
     }
 
     fn op(&mut self, op: &Op) {
-        let code = match op {
-            Op::Conv2d { .. } => 1,
-            Op::Dense { .. } => 2,
-            Op::MaxPool(_) => 3,
-            Op::AveragePool(_) => 4,
-            Op::Add { .. } => 5,
-            Op::Clamp(_) => 6,
-            Op::Softmax => 7,
-            Op::Reshape(_) => 8,
-            Op::Quantize => 9,
-            Op::Dequantize => 10,
-        };
-        self.0.push(code);
+        self.0.push(code(op));
         match op {
             Op::Conv2d { window, dilation, groups, clamp } => {
                 self.window(window);
@@ -318,11 +410,92 @@ impl Writer {
                 self.u32(*groups);
                 self.clamp(*clamp);
             }
-            Op::Dense { clamp } | Op::Add { clamp } | Op::Clamp(clamp) => self.clamp(*clamp),
+            Op::ConvTranspose2d { window, dilation, groups, extra, clamp } => {
+                self.window(window);
+                self.pair(*dilation);
+                self.u32(*groups);
+                self.pair(*extra);
+                self.clamp(*clamp);
+            }
+            Op::Dense { clamp } | Op::Clamp(clamp) => self.clamp(*clamp),
+            Op::Binary { function, clamp } => {
+                self.place_in(&Pair::ALL, *function);
+                self.clamp(*clamp);
+            }
             Op::MaxPool(window) | Op::AveragePool(window) => self.window(window),
-            Op::Reshape(shape) => self.shape(shape),
-            Op::Softmax | Op::Quantize | Op::Dequantize => {}
+            Op::Reshape(shape) | Op::Tile(shape) => self.shape(shape),
+            Op::Unary(function) => self.function(*function),
+            Op::Reduce { by, axes } => {
+                self.place_in(&Reduction::ALL, *by);
+                self.each(axes, |out, &axis| out.0.push(axis));
+            }
+            Op::ArgMax { axis, least, last } => {
+                self.0.extend([*axis, u8::from(*least), u8::from(*last)]);
+            }
+            Op::Resize { size, step, origin } => {
+                self.pair(*size);
+                step.iter().chain(origin).for_each(|&real| self.f32(real));
+            }
+            Op::Concat { axis } => self.0.push(*axis),
+            Op::Slice(spans) => self.each(spans, |out, span| {
+                out.u32(span.start);
+                out.u32(span.step.cast_unsigned());
+                out.u32(span.count);
+            }),
+            Op::Gather { axis, indices } => {
+                self.0.push(*axis);
+                self.count(indices.len());
+                indices.iter().for_each(|&index| self.u32(index));
+            }
+            Op::Transpose(order) => self.each(order, |out, &axis| out.0.push(axis)),
+            Op::Pad { borders, value } => {
+                self.each(borders, |out, &border| out.pair(border));
+                self.f32(*value);
+            }
+            Op::Detect(detect) => self.detect(detect),
+            Op::MatMul
+            | Op::Select
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::Quantize
+            | Op::Dequantize
+            | Op::Cast => {}
         }
+    }
+
+    fn place_in<T: PartialEq>(&mut self, all: &[T], one: T) {
+        let place = all.iter().position(|of| *of == one).expect("all are listed");
+        self.0.push(u8::try_from(place).expect("few are listed"));
+    }
+
+    fn function(&mut self, function: Function) {
+        let (code, count) = match function {
+            Function::LeakyRelu(_) => (LEAKY_RELU, 1),
+            Function::Elu(_) => (ELU, 1),
+            Function::Celu(_) => (CELU, 1),
+            Function::Selu(..) => (SELU, 2),
+            Function::HardSigmoid(..) => (HARD_SIGMOID, 2),
+            Function::Threshold(_) => (THRESHOLD, 1),
+            Function::Shrink(..) => (SHRINK, 2),
+            Function::Power(_) => (POWER, 1),
+            plain => return self.place_in(&Function::PLAIN, plain),
+        };
+        self.0.push(code);
+        function.parameters()[..count].iter().for_each(|&parameter| self.f32(parameter));
+    }
+
+    fn detect(&mut self, detect: &Detect) {
+        detect.divisors.iter().for_each(|&divisor| self.f32(divisor));
+        self.f32(detect.score);
+        self.f32(detect.overlap);
+        self.u32(detect.most);
+        self.0.push(u8::from(detect.per_class.is_some()));
+        detect.per_class.iter().for_each(|&most| self.u32(most));
+    }
+
+    fn each<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.0.push(u8::try_from(items.len()).expect("ranks are checked"));
+        items.iter().for_each(|item| write(self, item));
     }
 
     fn window(&mut self, window: &Window) {
@@ -361,5 +534,36 @@ impl Writer {
 
     fn f32(&mut self, value: f32) {
         self.0.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+const fn code(op: &Op) -> u8 {
+    match op {
+        Op::Conv2d { .. } => 1,
+        Op::Dense { .. } => 2,
+        Op::MaxPool(_) => 3,
+        Op::AveragePool(_) => 4,
+        Op::Binary { .. } => 5,
+        Op::Clamp(_) => 6,
+        Op::Softmax => 7,
+        Op::Reshape(_) => 8,
+        Op::Quantize => 9,
+        Op::Dequantize => 10,
+        Op::ConvTranspose2d { .. } => 11,
+        Op::MatMul => 12,
+        Op::Unary(_) => 13,
+        Op::Select => 14,
+        Op::LogSoftmax => 15,
+        Op::Reduce { .. } => 16,
+        Op::ArgMax { .. } => 17,
+        Op::Resize { .. } => 18,
+        Op::Concat { .. } => 19,
+        Op::Slice(_) => 20,
+        Op::Gather { .. } => 21,
+        Op::Transpose(_) => 22,
+        Op::Tile(_) => 23,
+        Op::Pad { .. } => 24,
+        Op::Cast => 25,
+        Op::Detect(_) => 26,
     }
 }

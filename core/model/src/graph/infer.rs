@@ -1,6 +1,8 @@
 //! What a node gives, from what it is given; or why it cannot.
-use super::op::{Clamp, Op, Window};
-use super::{Constant, DType, Element, Graph, Source, TensorSpec, ValueId};
+mod moves;
+
+use super::op::{Clamp, Op, Reduction, Window};
+use super::{DType, Element, Graph, MAX_INPUTS, ValueId};
 
 type Shape = Vec<u32>;
 
@@ -18,60 +20,108 @@ impl Graph<'_> {
         if inputs.iter().any(|id| id.index() >= self.values().len()) {
             return Err("it reads a value that is not before it".into());
         }
-        let counts = match op {
-            Op::Conv2d { .. } | Op::Dense { .. } => 2..=3,
-            Op::Add { .. } => 2..=2,
-            _ => 1..=1,
-        };
+        let counts = counts(op);
         if !counts.contains(&inputs.len()) {
             return Err(format!("{} inputs, {counts:?} are taken", inputs.len()));
         }
-        let x = self.value(inputs[0]).spec();
         self.check_numbers(op, inputs, element)?;
+        let shape = |index: usize| &self.value(inputs[index]).spec().shape[..];
+        let x = shape(0);
         match op {
             Op::Conv2d { window, dilation, groups, clamp } => {
                 check_clamp(*clamp)?;
                 self.conv2d(inputs, window, *dilation, *groups)
             }
+            Op::ConvTranspose2d { window, dilation, groups, extra, clamp } => {
+                check_clamp(*clamp)?;
+                self.conv_transpose2d(inputs, window, *dilation, *groups, *extra)
+            }
             Op::Dense { clamp } => {
                 check_clamp(*clamp)?;
                 self.dense(inputs)
             }
-            Op::MaxPool(window) | Op::AveragePool(window) => pool(&x.shape, window),
-            Op::Add { clamp } => {
+            Op::MatMul => moves::mat_mul(x, shape(1)),
+            Op::MaxPool(window) | Op::AveragePool(window) => pool(x, window),
+            Op::Binary { clamp, .. } => {
                 check_clamp(*clamp)?;
-                let other = &self.value(inputs[1]).spec().shape;
-                if *other != x.shape {
-                    return Err(format!("it adds {other:?} to {:?}", x.shape));
-                }
-                Ok(x.shape.clone())
+                moves::broadcast(x, shape(1))
             }
-            Op::Clamp(clamp) => check_clamp(*clamp).map(|()| x.shape.clone()),
-            Op::Softmax if x.shape.is_empty() => Err("a softmax needs an axis".into()),
-            Op::Softmax | Op::Quantize | Op::Dequantize => Ok(x.shape.clone()),
-            Op::Reshape(shape) => reshape(x, shape),
+            Op::Select => moves::broadcast(&moves::broadcast(x, shape(1))?, shape(2)),
+            Op::Clamp(clamp) => check_clamp(*clamp).map(|()| x.to_vec()),
+            Op::Softmax | Op::LogSoftmax if x.is_empty() => Err("a softmax needs an axis".into()),
+            Op::Softmax | Op::LogSoftmax | Op::Unary(_) => Ok(x.to_vec()),
+            Op::Quantize | Op::Dequantize | Op::Cast => Ok(x.to_vec()),
+            Op::Reduce { axes, .. } => moves::reduce(x, axes),
+            Op::ArgMax { axis, .. } => moves::reduce(x, &[*axis]),
+            Op::Resize { size, step, origin } => moves::resize(x, *size, [*step, *origin]),
+            Op::Concat { axis } => {
+                moves::concat(*axis, inputs.iter().map(|&id| &self.value(id).spec().shape[..]))
+            }
+            Op::Slice(spans) => moves::slice(x, spans),
+            Op::Gather { axis, indices } => moves::gather(x, *axis, indices),
+            Op::Reshape(to) => moves::reshape(x, to),
+            Op::Transpose(order) => moves::transpose(x, order),
+            Op::Tile(times) => moves::tile(x, times),
+            Op::Pad { borders, value } => moves::pad(x, borders, *value),
+            Op::Detect(detect) => self.detect(inputs, detect),
         }
+    }
+
+    fn element(&self, id: ValueId) -> Element {
+        let spec = self.value(id).spec();
+        Element { dtype: spec.dtype, quantization: spec.quantization }
     }
 
     /// Types of the elements that go in and come out.
     fn check_numbers(&self, op: &Op, inputs: &[ValueId], out: Element) -> Result<(), String> {
-        let x = self.value(inputs[0]).spec();
-        let given = Element { dtype: x.dtype, quantization: x.quantization };
-        let kinds = [given, out].map(kind);
-        match op {
-            Op::Quantize => match kinds {
-                [Some(_), Some(Kind::I8)] => Ok(()),
-                _ if x.dtype == DType::U8 && x.quantization.is_some() => check_i8(out),
-                _ => Err("it makes f32 or quantized bytes into quantized int8".into()),
-            },
-            Op::Dequantize => match kinds {
-                [Some(Kind::I8), Some(Kind::F32)] => Ok(()),
-                _ => Err("it makes quantized int8 into f32".into()),
-            },
-            _ => match kinds {
-                [Some(a), Some(b)] if a == b => self.check_operands(op, inputs, given, out, a),
-                _ => Err("its activations must be all f32 or all quantized int8".into()),
-            },
+        let given = self.element(inputs[0]);
+        let plain = |of: Element| of.quantization.is_none();
+        let bytes =
+            |of: Element| matches!(of.dtype, DType::I8 | DType::U8) && of.quantization.is_some();
+        let f32 = kind(given) == Some(Kind::F32);
+        let (possible, else_) = match op {
+            Op::Quantize => (
+                (f32 || bytes(given)) && bytes(out),
+                "it makes f32 or quantized bytes into quantized bytes",
+            ),
+            Op::Dequantize => {
+                (bytes(given) && out == Element::F32, "it makes quantized bytes into f32")
+            }
+            Op::Cast => (
+                plain(given) && plain(out) && given.dtype != out.dtype,
+                "it makes plain numbers into those of another type",
+            ),
+            Op::ArgMax { .. } => (
+                kind(given).is_some() && out == Element { dtype: DType::I32, quantization: None },
+                "it makes f32 or quantized int8 into int32",
+            ),
+            Op::Slice(_)
+            | Op::Gather { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Tile(_)
+            | Op::Pad { .. } => {
+                (given == out, "it must keep the type and rule of what it is given")
+            }
+            Op::Concat { .. } => (
+                inputs.iter().all(|&id| self.may_join(id, out)),
+                "it joins elements of one type, and rule unless they are int8",
+            ),
+            _ => return self.check_arithmetic(op, inputs, out),
+        };
+        if possible { Ok(()) } else { Err(else_.into()) }
+    }
+
+    fn may_join(&self, id: ValueId, out: Element) -> bool {
+        let given = self.element(id);
+        given == out || kind(given).is_some() && kind(given) == kind(out)
+    }
+
+    fn check_arithmetic(&self, op: &Op, inputs: &[ValueId], out: Element) -> Result<(), String> {
+        let given = self.element(inputs[0]);
+        match [given, out].map(kind) {
+            [Some(a), Some(b)] if a == b => self.check_operands(op, inputs, given, out, a),
+            _ => Err("its activations must be all f32 or all quantized int8".into()),
         }
     }
 
@@ -81,63 +131,64 @@ impl Graph<'_> {
         inputs: &[ValueId],
         given: Element,
         out: Element,
-        kind_of_node: Kind,
+        node: Kind,
     ) -> Result<(), String> {
+        let real_only = match op {
+            Op::Binary { function, .. } => !function.is_int8(),
+            Op::Reduce { by, .. } => *by == Reduction::Product,
+            _ => matches!(op, Op::Detect(_)),
+        };
+        if real_only && node == Kind::I8 {
+            return Err("it is for f32 only".into());
+        }
+        let keeps = match op {
+            Op::Reduce { by, .. } => matches!(by, Reduction::Max | Reduction::Min),
+            _ => matches!(op, Op::MaxPool(_)),
+        };
+        if keeps && given != out {
+            return Err("it must keep the scale and zero point of what it is given".into());
+        }
         match op {
-            Op::Conv2d { .. } | Op::Dense { .. } => {
-                self.check_weights(inputs[1], kind_of_node)?;
-                inputs.get(2).map_or(Ok(()), |&b| self.check_bias(b, kind_of_node))
+            Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Dense { .. } => {
+                self.check_weights(inputs[1], node)?;
+                inputs.get(2).map_or(Ok(()), |&b| self.check_bias(b, node))
             }
-            Op::Add { .. } => {
-                let b = self.value(inputs[1]).spec();
-                let b = Element { dtype: b.dtype, quantization: b.quantization };
-                if kind(b) == Some(kind_of_node) {
-                    return Ok(());
-                }
-                Err("its activations must be all f32 or all quantized int8".into())
-            }
-            Op::MaxPool(_) | Op::Reshape(_) if given != out => {
-                Err("it must keep the scale and zero point of what it is given".into())
-            }
-            _ => Ok(()),
+            _ if inputs.iter().all(|&id| kind(self.element(id)) == Some(node)) => Ok(()),
+            _ => Err("its activations must be all f32 or all quantized int8".into()),
         }
     }
 
+    /// Weights of a float node may be computed.
     fn check_weights(&self, id: ValueId, node: Kind) -> Result<(), String> {
-        let (spec, constant) = self.constant_of(id, "weights")?;
-        let scaled = constant.scales().len() > 0;
-        match (node, spec.dtype) {
-            (Kind::F32, DType::F32) => Ok(()),
-            (Kind::I8, DType::I8) if scaled => Ok(()),
-            (Kind::I8, _) => Err("its weights must be int8 with a scale for each channel".into()),
-            (Kind::F32, _) => Err("its weights must be f32".into()),
+        let dtype = self.value(id).spec().dtype;
+        let scaled = self.value(id).constant().is_some_and(|c| c.scales().len() > 0);
+        match node {
+            Kind::F32 if dtype == DType::F32 => Ok(()),
+            Kind::I8 if dtype == DType::I8 && scaled => Ok(()),
+            Kind::I8 => {
+                Err("its weights must be constant int8 with a scale for each channel".into())
+            }
+            Kind::F32 => Err("its weights must be f32".into()),
         }
     }
 
     fn check_bias(&self, id: ValueId, node: Kind) -> Result<(), String> {
-        let (spec, _) = self.constant_of(id, "bias")?;
-        match (node, spec.dtype) {
-            (Kind::F32, DType::F32) | (Kind::I8, DType::I32) => Ok(()),
-            (Kind::F32, _) => Err("its bias must be f32".into()),
-            (Kind::I8, _) => Err("its bias must be int32".into()),
-        }
-    }
-
-    fn constant_of(&self, id: ValueId, what: &str) -> Result<(&TensorSpec, &Constant<'_>), String> {
         let value = self.value(id);
-        match value.source() {
-            Source::Constant(constant) => Ok((value.spec(), constant)),
-            _ => Err(format!("its {what} must be a constant")),
+        match (node, value.spec().dtype) {
+            (Kind::F32, DType::F32) => Ok(()),
+            (Kind::I8, DType::I32) if value.constant().is_some() => Ok(()),
+            (Kind::F32, _) => Err("its bias must be f32".into()),
+            (Kind::I8, _) => Err("its bias must be constant int32".into()),
         }
     }
 
-    fn conv2d(
+    /// The picture, and how many channels come out.
+    fn filtered(
         &self,
         inputs: &[ValueId],
         window: &Window,
-        dilation: [u32; 2],
         groups: u32,
-    ) -> Result<Shape, String> {
+    ) -> Result<([u32; 4], u32), String> {
         let &[n, h, w, c] = picture(&self.value(inputs[0]).spec().shape)?;
         let weights = &self.value(inputs[1]).spec().shape;
         let &[k, kernel_h, kernel_w, depth] = picture(weights)?;
@@ -148,10 +199,72 @@ impl Graph<'_> {
             return Err(format!("weights {weights:?} for {c} channels in {groups} groups"));
         }
         self.check_bias_shape(inputs, k)?;
+        Ok(([n, h, w, c], k))
+    }
+
+    fn conv2d(
+        &self,
+        inputs: &[ValueId],
+        window: &Window,
+        dilation: [u32; 2],
+        groups: u32,
+    ) -> Result<Shape, String> {
+        let ([n, h, w, c], k) = self.filtered(inputs, window, groups)?;
         let [rows, columns] = places([h, w], window, dilation)?;
         // Whoever lays the border around the picture needs memory for both.
         super::checked_elements(&[n, h + sum(window.rows), w + sum(window.columns), c])?;
         Ok(vec![n, rows, columns, k])
+    }
+
+    fn conv_transpose2d(
+        &self,
+        inputs: &[ValueId],
+        window: &Window,
+        dilation: [u32; 2],
+        groups: u32,
+        extra: [u32; 2],
+    ) -> Result<Shape, String> {
+        let ([n, h, w, _], k) = self.filtered(inputs, window, groups)?;
+        check_steps(window, dilation)?;
+        let along = |axis: usize, size: u32, cut: [u32; 2]| {
+            let spread = u64::from(size - 1) * u64::from(window.stride[axis])
+                + u64::from(window.kernel[axis] - 1) * u64::from(dilation[axis])
+                + 1
+                + u64::from(extra[axis]);
+            let rest = spread.checked_sub(u64::from(cut[0]) + u64::from(cut[1]))?;
+            u32::try_from(rest).ok().filter(|&rest| rest > 0)
+        };
+        let reach = |axis: usize| extra[axis] <= MAX_STEP;
+        match (along(0, h, window.rows), along(1, w, window.columns)) {
+            (Some(rows), Some(columns)) if reach(0) && reach(1) => Ok(vec![n, rows, columns, k]),
+            _ => Err(format!("{window:?} leaves nothing of {h} × {w}, or too much")),
+        }
+    }
+
+    /// Anchors must be constant: they are part of what the network was trained to.
+    fn detect(&self, inputs: &[ValueId], detect: &super::Detect) -> Result<Shape, String> {
+        let shape = |i: usize| &self.value(inputs[i]).spec().shape[..];
+        let (&[1, boxes, 4], &[1, scored, classes], &[anchors, 4]) = (shape(0), shape(1), shape(2))
+        else {
+            return Err(format!(
+                "boxes {:?}, scores {:?}, anchors {:?}",
+                shape(0),
+                shape(1),
+                shape(2)
+            ));
+        };
+        let positive = |d: f32| d.is_finite() && d > 0.0;
+        let numbers = detect.divisors.into_iter().all(positive)
+            && detect.score.is_finite()
+            && detect.overlap.is_finite();
+        let few = (1..=1 << 16).contains(&detect.most) && detect.per_class != Some(0);
+        if boxes != scored || boxes != anchors || classes > 1 << 16 || !numbers || !few {
+            return Err(format!("{detect:?} of {boxes} boxes, {scored} scores, {anchors} anchors"));
+        }
+        if self.value(inputs[2]).constant().is_none() {
+            return Err("its anchors must be constant".into());
+        }
+        Ok(vec![1, detect.most, 7])
     }
 
     fn dense(&self, inputs: &[ValueId]) -> Result<Shape, String> {
@@ -175,6 +288,16 @@ impl Graph<'_> {
     }
 }
 
+fn counts(op: &Op) -> std::ops::RangeInclusive<usize> {
+    match op {
+        Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Dense { .. } => 2..=3,
+        Op::Binary { .. } | Op::MatMul => 2..=2,
+        Op::Select | Op::Detect(_) => 3..=3,
+        Op::Concat { .. } => 1..=MAX_INPUTS,
+        _ => 1..=1,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     F32,
@@ -187,13 +310,6 @@ fn kind(element: Element) -> Option<Kind> {
         (DType::F32, None) => Some(Kind::F32),
         (DType::I8, Some(_)) => Some(Kind::I8),
         _ => None,
-    }
-}
-
-fn check_i8(element: Element) -> Result<(), String> {
-    match kind(element) {
-        Some(Kind::I8) => Ok(()),
-        _ => Err("it gives quantized int8".into()),
     }
 }
 
@@ -218,15 +334,19 @@ fn pool(shape: &[u32], window: &Window) -> Result<Shape, String> {
     Ok(vec![n, h, w, c])
 }
 
+fn check_steps(window: &Window, dilation: [u32; 2]) -> Result<(), String> {
+    let within = |values: &[u32], least| values.iter().all(|v| (least..=MAX_STEP).contains(v));
+    let Window { kernel, stride, rows, columns } = window;
+    if within(&[*kernel, *stride, dilation].concat(), 1) && within(&[*rows, *columns].concat(), 0) {
+        return Ok(());
+    }
+    Err(format!("{window:?}, dilation {dilation:?}: outside 1..={MAX_STEP}"))
+}
+
 /// How many places a window takes along each axis.
 fn places(sizes: [u32; 2], window: &Window, dilation: [u32; 2]) -> Result<[u32; 2], String> {
-    let at_most = |values: &[u32], least| values.iter().all(|v| (least..=MAX_STEP).contains(v));
+    check_steps(window, dilation)?;
     let Window { kernel, stride, rows, columns } = window;
-    if !at_most(&[*kernel, *stride, dilation].concat(), 1)
-        || !at_most(&[*rows, *columns].concat(), 0)
-    {
-        return Err(format!("{window:?}, dilation {dilation:?}: outside 1..={MAX_STEP}"));
-    }
     let along = |axis: usize, border: [u32; 2]| {
         let size = u64::from(sizes[axis]) + u64::from(border[0]) + u64::from(border[1]);
         let covered = u64::from(kernel[axis] - 1) * u64::from(dilation[axis]) + 1;
@@ -241,11 +361,4 @@ fn places(sizes: [u32; 2], window: &Window, dilation: [u32; 2]) -> Result<[u32; 
 
 fn sum([before, after]: [u32; 2]) -> u32 {
     before + after
-}
-
-fn reshape(x: &TensorSpec, shape: &[u32]) -> Result<Shape, String> {
-    if super::checked_elements(shape)? != x.elements() {
-        return Err(format!("{:?} cannot become {shape:?}", x.shape));
-    }
-    Ok(shape.to_vec())
 }

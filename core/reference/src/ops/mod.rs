@@ -1,10 +1,12 @@
-//! Layers with a gradient, as custom operations on candle. candle's own convolution and pooling spend four times what the
+//! Layers, those that are trained with a gradient, as custom operations on candle. candle's own convolution and pooling spend four times what the
 //! arithmetic needs on the way back; these are one matrix product each way, and a loop for what is around it.
 mod conv;
+mod forward;
 mod pool;
 mod window;
 
 pub use conv::{conv2d, dense};
+pub use forward::{conv_transpose2d, depthwise};
 pub use pool::{average_pool2d, max_pool2d};
 use window::Sweep;
 

@@ -1,76 +1,68 @@
-//! NEON with the dot product: `sdot` adds four products to each of four sums. Its intrinsic is not stable in the Rust
-//! we build with; the instruction is.
+//! Tiles of up to four vectors of columns; 16 elements of a window are read at once, a lane of four for each step.
 use std::arch::aarch64::{
-    int8x16_t, int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s8_s32, vst1q_s32,
+    int8x16_t, int32x4_t, vld1q_dup_s32, vld1q_s8, vld1q_s32, vmaxq_s32, vreinterpretq_s8_s32,
 };
 use std::arch::asm;
 
-use super::super::Kernel;
-use super::super::convolution::{Convolution, Operands, Tile};
-use super::super::packing::Panels;
-use super::neon::{LANES, store};
+use super::super::neon::LANES;
+use super::super::neon::requantize::{self, Rule, write};
+use crate::int8::convolution::{Operands, Tile};
 
-const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES };
+/// Windows of a tile.
+const ROWS: usize = 4;
 
-/// Proof that the processor has NEON and its dot product.
-pub(super) struct DotProd(());
-
-impl DotProd {
-    pub fn new() -> Option<&'static Self> {
-        let has = std::arch::is_aarch64_feature_detected!("neon")
-            && std::arch::is_aarch64_feature_detected!("dotprod");
-        has.then_some(&Self(()))
-    }
-}
-
-impl Kernel for DotProd {
-    fn name(&self) -> &'static str {
-        "aarch64-neon-dotprod"
-    }
-
-    fn flip(&self) -> u8 {
-        0
-    }
-
-    fn panels(&self) -> Panels {
-        PANELS
-    }
-
-    fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]) {
-        Operands::new(job, PANELS, packed, x, y).tiles(
-            |_| 4,
-            |operands, tile| {
-                // SAFETY: `self` proves the instructions; `Operands` has checked the memory, and the tile is its own.
-                unsafe { run(operands, tile) }
-            },
-        );
-    }
-}
-
+/// Runs all tiles.
+///
+/// # Safety
+/// The processor has the instructions.
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn run(operands: &mut Operands<'_>, tile: &Tile) {
+pub unsafe fn run(operands: &mut Operands<'_>) {
+    let rule = Rule::new(operands.job.output);
+    operands.tiles(
+        |_| ROWS,
+        |operands, tile| {
+            // SAFETY: this function has the instructions; the tile is one of `operands`.
+            unsafe {
+                match operands.job.members.len() {
+                    1 => vectors::<1>(operands, tile, &rule),
+                    2 => vectors::<2>(operands, tile, &rule),
+                    3 => vectors::<3>(operands, tile, &rule),
+                    _ => vectors::<4>(operands, tile, &rule),
+                }
+            }
+        },
+    );
+}
+
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn vectors<const M: usize>(operands: &mut Operands<'_>, tile: &Tile, rule: &Rule) {
     // SAFETY: the caller's promise is handed on; each arm's vectors are the panel's, its rows at least the tile's.
     unsafe {
         match (tile.panel.width / LANES, tile.rows) {
-            (1, 1) => block::<1, 1>(operands, tile),
-            (1, _) => block::<1, 4>(operands, tile),
-            (2, 1) => block::<2, 1>(operands, tile),
-            (2, _) => block::<2, 4>(operands, tile),
-            (3, 1) => block::<3, 1>(operands, tile),
-            (3, _) => block::<3, 4>(operands, tile),
-            (_, 1) => block::<4, 1>(operands, tile),
-            (_, _) => block::<4, 4>(operands, tile),
+            (1, 1) => block::<1, 1, 1>(operands, tile, rule),
+            (1, _) => block::<1, ROWS, M>(operands, tile, rule),
+            (2, 1) => block::<2, 1, 1>(operands, tile, rule),
+            (2, _) => block::<2, ROWS, M>(operands, tile, rule),
+            (3, 1) => block::<3, 1, 1>(operands, tile, rule),
+            (3, _) => block::<3, ROWS, M>(operands, tile, rule),
+            (_, 1) => block::<4, 1, 1>(operands, tile, rule),
+            (_, _) => block::<4, ROWS, M>(operands, tile, rule),
         }
     }
 }
 
-/// `V` vectors of columns of `R` pixels.
+/// `V` vectors of columns of `R` windows, `M` for each pixel.
 ///
 /// # Safety
 /// The processor has the instructions; `tile` is one of `operands`, with `V` vectors of columns and at most `R` rows.
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, tile: &Tile) {
-    let panel = operands.packed[tile.panel.start..][..tile.panel.bytes].as_ptr();
+unsafe fn block<const V: usize, const R: usize, const M: usize>(
+    operands: &mut Operands<'_>,
+    tile: &Tile,
+    rule: &Rule,
+) {
+    let panel = operands.packed.as_ptr().wrapping_add(tile.panel.start);
     let multipliers = panel.wrapping_add(4 * LANES * V);
     let mut weights = multipliers.wrapping_add(4 * LANES * V);
     let steps = operands.job.segment.div_ceil(4);
@@ -99,25 +91,28 @@ unsafe fn block<const V: usize, const R: usize>(operands: &mut Operands<'_>, til
         for last in steps / 4 * 4..steps {
             let x: [int8x16_t; R] = std::array::from_fn(|r| {
                 // SAFETY: as above.
-                let four = unsafe { x[r].add(4 * last).cast::<i32>().read_unaligned() };
-                vreinterpretq_s8_s32(vdupq_n_s32(four))
+                vreinterpretq_s8_s32(unsafe { vld1q_dup_s32(x[r].add(4 * last).cast()) })
             });
             // SAFETY: as above.
             unsafe { step::<V, R, 0>(&mut sums, &mut weights, &x) };
         }
     }
-    let mut words = [[[0; LANES]; V]; R];
-    for r in 0..R {
-        for v in 0..V {
-            // SAFETY: the array has the size of a vector.
-            unsafe { vst1q_s32(words[r][v].as_mut_ptr(), sums[r][v]) };
+    // SAFETY: the multipliers follow the starts.
+    let multipliers: [_; V] = unsafe { requantize::load(multipliers) };
+    let rule = *rule;
+    for pixel in 0..R / M {
+        if pixel * M < tile.rows {
+            let mut greatest = sums[pixel * M];
+            for m in 1..M {
+                for v in 0..V {
+                    greatest[v] = vmaxq_s32(greatest[v], sums[pixel * M + m][v]);
+                }
+            }
+            let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
+            // SAFETY: `Operands` has checked that the columns lie in the output.
+            unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }
     }
-    let job = operands.job;
-    operands.pixels(tile, &words, |sums, out| {
-        // SAFETY: the multipliers follow the starts, one for each word of a row.
-        unsafe { store(sums, multipliers, job, out) };
-    });
 }
 
 /// Adds the products of lane `L` of every pixel with the next weights.

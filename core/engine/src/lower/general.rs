@@ -1,0 +1,219 @@
+//! Nodes that are not convolutions, pools or moves.
+use edgemill_kernels::int8::{Addend, Output, Pool};
+use edgemill_model::graph::{Clamp, Node, Op, Pair, Reduction, ValueId};
+use edgemill_model::tensor::{DType, Quantization};
+
+use super::Lowering;
+use crate::EngineError;
+use crate::general::{General, Place, Sums, Two};
+use crate::moves::offsets;
+use crate::step::{Images, Work};
+
+impl Lowering<'_> {
+    pub(super) fn binary(
+        &mut self,
+        id: ValueId,
+        node: &Node,
+        pair: Pair,
+        clamp: Clamp,
+    ) -> Result<(), EngineError> {
+        let [a, b] = [node.inputs[0], node.inputs[1]];
+        let output = self.output(id, clamp);
+        let rules = [self.rule(a), self.rule(b)];
+        let scale = self.rule(id).scale;
+        let work = match pair {
+            Pair::Add | Pair::Sub => {
+                let [a, mut b] = [self.addend(a, id), self.addend(b, id)];
+                if pair == Pair::Sub {
+                    b = Addend { ratio: -b.ratio, ..b };
+                }
+                Work::Add { a, b, output }
+            }
+            Pair::Mul => {
+                let multiplier = product(rules, scale);
+                let zero_points = rules.map(|rule| rule.zero_point);
+                Work::Two(Two::Multiply { zero_points, multiplier, output })
+            }
+            pair => Work::Two(Two::Other { pair, rules, scale, output }),
+        };
+        let inputs = vec![self.repeated(id, a)?, self.repeated(id, b)?];
+        self.step_from(id, inputs, work);
+        Ok(())
+    }
+
+    /// First b everywhere, then a where the condition holds.
+    pub(super) fn select(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        let [condition, a, b] = [node.inputs[0], node.inputs[1], node.inputs[2]];
+        let zero_point = self.rule(condition).zero_point;
+        let (table_a, table_b) = (self.table(id, a), self.table(id, b));
+        let [condition, a, b] =
+            [self.repeated(id, condition)?, self.repeated(id, a)?, self.repeated(id, b)?];
+        self.step_from(id, vec![b], Work::Translate(table_b));
+        let output = self.buffer(id);
+        let choose = Two::Choose { zero_point, table: table_a };
+        self.step_into(id, vec![condition, a], Work::Two(choose), output);
+        Ok(())
+    }
+
+    pub(super) fn mat_mul(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        let [a, b] = [node.inputs[0], node.inputs[1]];
+        let rules = [self.rule(a), self.rule(b)];
+        let (of_a, of_b, shape) = (self.shape(a), self.shape(b), self.shape(id));
+        let before = shape.len() - 2;
+        let [rows, depth, columns] =
+            [of_a[before], of_a[before + 1], of_b[before + 1]].map(|n| n as usize);
+        let places = |of: &[u32], strides: &[usize]| {
+            let axis = |i: usize| (shape[i], if of[i] == 1 { 0 } else { strides[i] });
+            offsets((0..before).map(axis))
+        };
+        let sides = [places(&of_a, &self.strides(a)), places(&of_b, &self.strides(b))];
+        let work = Two::MatMul {
+            places: sides[0].iter().zip(&sides[1]).map(|(&a, &b)| [a, b]).collect(),
+            size: [rows, depth, columns],
+            zero_points: rules.map(|rule| rule.zero_point),
+            multiplier: product(rules, self.rule(id).scale),
+            output: self.output(id, Clamp::NONE),
+        };
+        self.step(id, &[a, b], Work::Two(work))
+    }
+
+    pub(super) fn reduce(
+        &mut self,
+        id: ValueId,
+        x: ValueId,
+        by: Reduction,
+        axes: &[u8],
+    ) -> Result<(), EngineError> {
+        if by == Reduction::Mean && axes == [1, 2] && self.shape(x).len() == 4 {
+            return self.mean_of_picture(id, x);
+        }
+        let (kept, reduced) = self.split(x, axes);
+        let (given, scale) = (self.rule(x), f64::from(self.rule(id).scale));
+        let ratio = f64::from(given.scale) / scale;
+        let ratio = if by == Reduction::Mean { ratio / real(reduced.len()) } else { ratio };
+        let sums = self.sums(id, given.zero_point, ratio);
+        self.step(id, &[x], Work::General(General::Reduce { by, kept, reduced, sums }))
+    }
+
+    fn mean_of_picture(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
+        let [batch, height, width, channels] = self.picture(x);
+        let kernel = [height, width];
+        let pool =
+            Pool { size: kernel, places: [1; 2], channels, kernel, stride: [1; 2], border: [0; 2] };
+        let images = Images { batch, input: height * width * channels, output: channels };
+        let mean = self.mean(id, x);
+        self.step(id, &[x], Work::AveragePool { pool, mean, images })
+    }
+
+    pub(super) fn arg_max(
+        &mut self,
+        id: ValueId,
+        x: ValueId,
+        axis: u8,
+        [least, last]: [bool; 2],
+    ) -> Result<(), EngineError> {
+        let (kept, reduced) = self.split(x, &[axis]);
+        let dtype = self.dtype(x);
+        self.step(id, &[x], Work::General(General::ArgMax { kept, reduced, least, last, dtype }))
+    }
+
+    pub(super) fn resize(
+        &mut self,
+        id: ValueId,
+        x: ValueId,
+        step: [f32; 2],
+        origin: [f32; 2],
+    ) -> Result<(), EngineError> {
+        let ([_, height, width, channels], [_, rows, columns, _]) =
+            (self.picture(x), self.picture(id));
+        let given = self.rule(x);
+        let sums = self.sums(
+            id,
+            given.zero_point,
+            f64::from(given.scale) / f64::from(self.rule(id).scale),
+        );
+        let places =
+            [places(rows, height, step[0], origin[0]), places(columns, width, step[1], origin[1])];
+        let (from, to) = ([height, width], [rows, columns]);
+        self.step(id, &[x], Work::General(General::Resize { from, to, channels, places, sums }))
+    }
+
+    pub(super) fn log_softmax(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
+        let axis = self.shape(x).last().map_or(1, |&d| d as usize);
+        let (powers, rule) = (self.powers(x), self.rule(x));
+        let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
+        self.step(
+            id,
+            &[x],
+            Work::General(General::LogSoftmax { axis, powers, scale, rule, output }),
+        )
+    }
+
+    /// Quantize, dequantize and cast.
+    pub(super) fn converted(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        let x = node.inputs[0];
+        let work = match (&node.op, self.dtype(x), self.dtype(id)) {
+            (Op::Quantize, DType::F32, DType::U8) => {
+                let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
+                Work::General(General::QuantizeU8 { scale, output })
+            }
+            (Op::Quantize, DType::F32, _) => {
+                let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
+                Work::Quantize { scale, output }
+            }
+            (Op::Quantize, ..) => Work::Translate(self.table(id, x)),
+            (Op::Dequantize, DType::U8, _) => {
+                let Quantization { scale, zero_point } = self.rule(x);
+                Work::General(General::DequantizeU8 { scale, zero_point })
+            }
+            (Op::Dequantize, ..) => {
+                let Quantization { scale, zero_point } = self.rule(x);
+                Work::Dequantize { scale, zero_point }
+            }
+            (_, from, to) => Work::General(General::Cast { from, to }),
+        };
+        self.step(id, &[x], work)
+    }
+
+    /// Places of the elements of a result of length 1 along `axes`, and of those along them.
+    fn split(&self, x: ValueId, axes: &[u8]) -> (Vec<usize>, Vec<usize>) {
+        let (shape, strides) = (self.shape(x), self.strides(x));
+        let of = |wanted: bool| {
+            let axis = |axis: &usize| axes.iter().any(|&a| usize::from(a) == *axis) == wanted;
+            offsets((0..shape.len()).filter(axis).map(|axis| (shape[axis], strides[axis])))
+        };
+        (of(false), of(true))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
+    fn sums(&self, id: ValueId, zero_point: i32, multiplier: f64) -> Sums {
+        let output: Output = self.output(id, Clamp::NONE);
+        Sums { zero_point, multiplier: multiplier as f32, output }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
+fn product(rules: [Quantization; 2], scale: f32) -> f32 {
+    (f64::from(rules[0].scale) * f64::from(rules[1].scale) / f64::from(scale)) as f32
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a tensor has fewer than 2⁵³ elements")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "places are held within the picture; f32 is what the format says"
+)]
+fn places(count: usize, size: usize, step: f32, origin: f32) -> Vec<Place> {
+    let last = size - 1;
+    let place = |i: usize| {
+        let at = (origin + i as f32 * step).clamp(0.0, last as f32);
+        let before = (at.floor() as usize).min(last);
+        Place { before, after: (before + 1).min(last), part: at - before as f32 }
+    };
+    (0..count).map(place).collect()
+}
