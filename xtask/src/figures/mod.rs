@@ -1,6 +1,7 @@
 //! `cargo xtask figures [AREA]`: measures what the project publishes, prints it and writes `docs/figures.md`.
 mod hops;
 mod main_area;
+mod pictures;
 
 use std::fs;
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Row {
 
 type Measure = fn(&Path) -> Result<Vec<Row>>;
 
-const AREAS: [(&str, Measure); 1] = [("main", main_area::measure)];
+const AREAS: [(&str, Measure); 2] = [("main", main_area::measure), ("pictures", pictures::measure)];
 
 /// Measures the areas asked for.
 pub fn run(root: &Path, args: &Args) -> Result<()> {

@@ -99,10 +99,9 @@ unsafe fn blend<const C: usize>(
     components: impl Fn([int32x4_t; 4]) -> [int32x4_t; C],
 ) {
     let (width, step) = (columns.starts.len(), columns.step());
-    let order = columns.samples.order();
-    let order: [u8; 16] = std::array::from_fn(|i| order[i / 2] * 2 + (i % 2) as u8);
+    let order = columns.samples.order().map(|value| [2 * value, 2 * value + 1]);
     // SAFETY: they are 16 bytes.
-    let order = unsafe { vld1q_u8(order.as_ptr()) };
+    let order = unsafe { vld1q_u8(order.as_ptr().cast()) };
     for group in 0..groups(columns) {
         let mut halves = [[vdupq_n_s32(0); C]; 2];
         for (half, sums) in halves.iter_mut().enumerate() {
@@ -127,7 +126,8 @@ unsafe fn blend<const C: usize>(
             *sums = components(transposed(pixels));
         }
         for c in 0..C {
-            let [low, high] = halves.map(|half| vqrshrun_n_s32::<{ WEIGHT_BITS as i32 }>(half[c]));
+            let [low, high] =
+                halves.map(|half| vqrshrun_n_s32::<{ WEIGHT_BITS.cast_signed() }>(half[c]));
             let eight = &mut out[c * width + group * LANES..][..LANES];
             // SAFETY: eight values are 16 bytes.
             unsafe { vst1q_u16(eight.as_mut_ptr(), vcombine_u16(low, high)) };

@@ -55,7 +55,7 @@ pub(super) const GREEN_V: i32 = 6_660;
 pub(super) const BLUE_U: i32 = 16_525;
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped")]
+#[expect(clippy::cast_sign_loss, reason = "it was clamped")]
 fn clamped(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }

@@ -55,11 +55,10 @@ pub fn decode_jpeg_into(
     decoder.decode_into(out).map_err(|e| refused(&e))
 }
 
+type Decoder<'b> = JpegDecoder<ZCursor<&'b [u8]>>;
+
 /// With its headers read and its size checked.
-fn opened(
-    bytes: &[u8],
-    limits: Limits,
-) -> Result<(JpegDecoder<ZCursor<&[u8]>>, [usize; 2]), ImageError> {
+fn opened(bytes: &[u8], limits: Limits) -> Result<(Decoder<'_>, [usize; 2]), ImageError> {
     if bytes.len() > limits.file_bytes {
         let (given, most) = (bytes.len(), limits.file_bytes);
         return Err(ImageError::Jpeg(format!("it has {given} bytes, at most {most} are read")));

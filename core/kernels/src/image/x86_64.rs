@@ -207,7 +207,8 @@ unsafe fn blend<const C: usize>(
             }
         }
         for (c, sum) in components(transposed(sums)).into_iter().enumerate() {
-            let sum = _mm256_srai_epi32::<{ WEIGHT_BITS as i32 }>(_mm256_add_epi32(sum, half));
+            let sum =
+                _mm256_srai_epi32::<{ WEIGHT_BITS.cast_signed() }>(_mm256_add_epi32(sum, half));
             let words = _mm256_packus_epi32(sum, sum);
             let words = _mm256_castsi256_si128(_mm256_permute4x64_epi64::<0b1000>(words));
             let eight = &mut out[c * width + group * LANES..][..LANES];
@@ -221,7 +222,7 @@ unsafe fn blend<const C: usize>(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn bytes_of(order: [u8; 8]) -> __m256i {
-    let bytes: [u8; 16] = std::array::from_fn(|i| order[i / 2] * 2 + (i % 2) as u8);
+    let bytes = order.map(|value| [2 * value, 2 * value + 1]);
     // SAFETY: they are 16 bytes.
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }

@@ -1,11 +1,11 @@
-//! Microseconds from a frame of 640×480 to a tensor.
+//! Microseconds from a frame of 640×480 to a tensor, a line of JSON for each case.
 //!
-//!     cargo run --release -p edgemill-kernels --example bench
+//!     cargo run --release -p edgemill-kernels --example pictures
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use edgemill_kernels::image::{
-    Colour, Element, Filter, Fit, FrameSpec, Layout, Picture, PixelFormat, Preparer, Target,
+    Colour, Element, Filter, Fit, FrameSpec, Kernel, Layout, Picture, PixelFormat, Preparer, Target,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,14 +39,17 @@ fn measure(
         std: [1.0; 4],
     };
     let (element, name) = match layout {
-        Layout::Nhwc => (Element::I8 { scale: 1.0 / 255.0, zero_point: -128 }, "int8"),
-        Layout::Nchw => (Element::F32, "f32"),
+        Layout::Nhwc => (Element::I8 { scale: 1.0 / 255.0, zero_point: -128 }, "int8_nhwc"),
+        Layout::Nchw => (Element::F32, "f32_nchw"),
     };
     let target = Target { width: side, height: side, element };
     let frame = FrameSpec { format, width: 640, height: 480 };
     let (median, least) = time(Preparer::new(frame, &picture, target)?, frame)?;
+    let filter = format!("{filter:?}").to_lowercase();
     println!(
-        "{format:?} to {side}, {filter:?}, {name}: median {median:.2} µs, least {least:.2} µs"
+        "{{\"engine\": \"edgemill\", \"format\": \"{format:?}\", \"size\": {side}, \"resize\": \"{filter}\", \
+         \"output\": \"{name}\", \"min_us\": {least:.2}, \"median_us\": {median:.2}, \"kernel\": \"{}\"}}",
+        Kernel::best().name()
     );
     Ok(())
 }
