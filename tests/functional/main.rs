@@ -4,6 +4,7 @@
 
 mod affinity;
 mod bad_input;
+mod boards;
 mod c_plugins;
 mod control;
 mod counts;

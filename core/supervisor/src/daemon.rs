@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use edgemill_control::{DaemonState, DaemonStatus, Listener, Reply, StartTimes, Status};
+use edgemill_control::{DaemonState, Listener, Reply, StartTimes, Status};
 use edgemill_host::LogSink;
 use edgemill_linux::event::Waker;
 use edgemill_linux::notify::Notifier;
@@ -24,9 +24,9 @@ use crate::log::{self, Level};
 use crate::models::TrustFile;
 use crate::pulse::Pulse;
 use crate::reload::{Asker, Change};
-use crate::report::pss_kib;
 use crate::running::Running;
 use crate::service::{self, Command, Desk, Door, Service};
+use crate::state::{is_trouble, tell_state};
 
 /// Without anything to hear, the thread looks around this often.
 const TICK: Duration = Duration::from_millis(250);
@@ -312,66 +312,6 @@ impl Daemon {
         End { exit, why, start: self.start, status }
     }
 
-    // How it is.
-
-    /// All of it; `None` before the first configuration is in force.
-    fn status(&self) -> Option<Status> {
-        let base = self.base.as_ref()?;
-        let pipelines = self.pipelines.iter();
-        Some(Status {
-            daemon: DaemonStatus {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                board: base.board.name.value.clone(),
-                uptime_ms: u64::try_from(self.context.began.elapsed().as_millis())
-                    .unwrap_or(u64::MAX),
-                state: self.state(),
-                memory_locked: base.memory_locked,
-                pss_kib: pss_kib(),
-                reloads: self.reloads,
-                reload_refused: self.reload_refused.clone(),
-            },
-            pipelines: pipelines.map(|running| running.status(&self.context.gauges)).collect(),
-        })
-    }
-
-    fn state(&self) -> DaemonState {
-        let trouble = |running: &Running| {
-            running.runtime.status().stages.iter().any(|stage| is_trouble(stage.state))
-        };
-        if self.stopping.is_some() {
-            DaemonState::Stopping
-        } else if self.pipelines.is_empty() {
-            DaemonState::Idle
-        } else if self.pipelines.iter().any(trouble) {
-            DaemonState::Degraded
-        } else {
-            DaemonState::Running
-        }
-    }
-
-    /// One line for `systemctl status`.
-    pub(crate) fn tell_status(&self) {
-        let running = self.pipelines.iter().filter(|running| running.ended.is_none());
-        let names = running.map(Running::name).collect::<Vec<_>>().join(", ");
-        let text = match self.state() {
-            DaemonState::Idle => self.what_to_do(),
-            DaemonState::Running => format!("running: {names}"),
-            DaemonState::Degraded => format!("not all stages run, see `edgemill status`: {names}"),
-            DaemonState::Stopping => "stopping".to_owned(),
-        };
-        let _ = self.notifier.status(&text);
-    }
-
-    /// For a daemon without pipelines.
-    pub(crate) fn what_to_do(&self) -> String {
-        let folder = self.context.configs.first().map(|path| path.display().to_string());
-        let folder = folder.unwrap_or_default();
-        format!(
-            "no pipelines: put NAME.toml into {folder}/ and reload (systemctl reload edgemill, or SIGHUP)"
-        )
-    }
-
     /// Ends the probation of models once everything has run well for long enough.
     fn prove(&mut self) {
         if self.well_since.elapsed() < PROBATION {
@@ -430,20 +370,4 @@ pub(crate) fn spawn(
     const STACK_BYTES: usize = 256 * 1024;
     let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map_err(Failure::internal)
-}
-
-fn is_trouble(state: State) -> bool {
-    matches!(state, State::Degraded | State::Restarting | State::Held)
-}
-
-fn tell_state(who: &str, state: State, why: Option<&str>) {
-    let level = match state {
-        State::Held => Level::Error,
-        State::Degraded | State::Restarting => Level::Warn,
-        State::Starting | State::Running | State::Stopped => Level::Debug,
-    };
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    if level != Level::Debug || !why.is_empty() {
-        log::line(level, who, &format!("is {}{why}", state.word()));
-    }
 }

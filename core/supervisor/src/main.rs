@@ -23,6 +23,7 @@ mod report;
 mod running;
 mod service;
 mod settings;
+mod state;
 mod translate;
 
 use std::process::ExitCode;
