@@ -65,7 +65,7 @@ fn structs() -> (Vec<Row>, BTreeSet<String>) {
         }
         Contract edgemill_contract {
             model, version, input_count, output_count, inputs, outputs, layout, colour, fit, fill,
-            region, mean, std, window, hop, rate_hz, head, label_count, reserved, labels,
+            region, mean, std, window, hop, rate_hz, head, label_count, filter, labels,
         }
         Model edgemill_model { data, size, contract }
         Host edgemill_host {
@@ -115,9 +115,10 @@ fn constants() -> Vec<(&'static str, i128)> {
         ERR_IO ERR_FAULT
         KIND_IMAGE KIND_TENSOR KIND_DETECTIONS KIND_SERIES KIND_EVENT
         DTYPE_U8 DTYPE_I8 DTYPE_I32 DTYPE_F32
-        FOURCC_YUYV FOURCC_GREY FOURCC_RGB24
+        FOURCC_YUYV FOURCC_NV12 FOURCC_MJPEG FOURCC_GREY FOURCC_RGB24
         MAX_PLANES MAX_RANK MAX_VALUES NAME_BYTES
         LAYOUT_NHWC LAYOUT_NCHW COLOUR_RGB COLOUR_BGR COLOUR_GREY FIT_STRETCH FIT_LETTERBOX FIT_CROP
+        FILTER_AREA FILTER_BILINEAR
         LOG_ERROR LOG_WARN LOG_INFO LOG_DEBUG
         FLAG_REALTIME FLAG_ACTUATOR
         PARAM_BOOL PARAM_INT PARAM_FLOAT PARAM_STRING

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edgemill_host::params::ParamInput;
 use edgemill_host::{ModelContract, Outcome, Report, ValidateOptions};
-use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
+use edgemill_model::contract::{Colour, Contract, Filter, Fit, Layout, Picture};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 use edgemill_tests::compiler::cc;
 
@@ -52,6 +52,7 @@ pub fn contract() -> ModelContract {
                 layout: Layout::Nhwc,
                 colour: Colour::Rgb,
                 fit: Fit::Stretch,
+                filter: Filter::Area,
                 fill: 0,
                 region: [0.0, 0.0, 1.0, 1.0],
                 mean: [0.0; 4],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
+use edgemill_model::contract::{Colour, Contract, Filter, Fit, Layout, Picture};
 use edgemill_model::manifest::{Boards, Release};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 use edgemill_store::author::KeyRing;
@@ -32,6 +32,7 @@ fn traffic_light() -> Release {
             layout: Layout::Nhwc,
             colour: Colour::Rgb,
             fit: Fit::Letterbox,
+            filter: Filter::Area,
             fill: 0,
             region: [0.0, 0.0, 1.0, 1.0],
             mean: [0.0; 4],

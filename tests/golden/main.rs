@@ -8,7 +8,7 @@ use std::path::Path;
 
 use edgemill_engine::{Engine, Plan, kernels};
 use edgemill_kernels::image::{
-    Colour, Element as PixelElement, Fit, FrameSpec, Layout, Limits, Picture, PixelFormat,
+    Colour, Element as PixelElement, Filter, Fit, FrameSpec, Layout, Limits, Picture, PixelFormat,
     Preparer, Target, decode_jpeg, draw_letterboxed,
 };
 use edgemill_model::graph::{Clamp, Element, Graph, Op, Pair, Window};
@@ -115,6 +115,7 @@ fn picture() -> Picture {
         layout: Layout::Nhwc,
         colour: Colour::Rgb,
         fit: Fit::Stretch,
+        filter: Filter::Area,
         fill: 114,
         region: [0.22, 0.0, 0.56, 1.0],
         mean: [0.4, 0.5, 0.6, 0.0],
@@ -129,6 +130,8 @@ fn pictures() {
     compare("rgb.hex", &prepared(PixelFormat::Rgb24, &chosen));
     let chosen = Picture { colour: Colour::Grey, fit: Fit::Crop, ..picture() };
     compare("grey.hex", &prepared(PixelFormat::Grey, &chosen));
+    let chosen = Picture { filter: Filter::Bilinear, ..picture() };
+    compare("nv12.hex", &prepared(PixelFormat::Nv12, &chosen));
 }
 
 #[test]

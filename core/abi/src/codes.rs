@@ -220,6 +220,16 @@ codes! {
     }
 }
 
+codes! {
+    /// How pixels are weighed where a picture changes its size. `contract.h`, `EDGEMILL_FILTER_…`.
+    Filter: u32 {
+        /// Exact averages of the area where it shrinks, bilinear where it grows.
+        Area = FILTER_AREA, "area";
+        /// The two nearest in proportion, also where it shrinks.
+        Bilinear = FILTER_BILINEAR, "bilinear";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,9 +58,12 @@ pub enum FormatError {
         /// From one row to the next.
         stride: u32,
     },
-    /// YUYV stores pixels in pairs.
-    #[error("YUYV stores pixels in pairs; the width {0} is odd")]
+    /// Chroma is shared by pixels in pairs.
+    #[error("YUYV and NV12 store pixels in pairs; the width {0} is odd")]
     OddWidth(u32),
+    /// Chroma is shared by rows in pairs.
+    #[error("NV12 stores rows in pairs; the height {0} is odd")]
+    OddHeight(u32),
     /// The whole is above [`MAX_BUFFER_BYTES`].
     #[error("it would take more than {MAX_BUFFER_BYTES} bytes")]
     TooLarge,
@@ -107,13 +110,34 @@ impl Image {
     pub fn new(raw: raw::Image) -> Result<Self, FormatError> {
         within("width", raw.width, 1, MAX_SIDE)?;
         within("height", raw.height, 1, MAX_SIDE)?;
-        let most_planes = if Self::pixel_bytes_of(raw.fourcc).is_some() { 1 } else { 3 };
-        within("plane_count", raw.plane_count, 1, most_planes)?;
-        if raw.fourcc == raw::FOURCC_YUYV && raw.width % 2 == 1 {
+        let packed = Self::packed(raw.fourcc, raw.width, raw.height);
+        let [least, most] = packed.map_or([1, 3], |packed| [packed.plane_count; 2]);
+        within("plane_count", raw.plane_count, least, most)?;
+        if matches!(raw.fourcc, raw::FOURCC_YUYV | raw::FOURCC_NV12) && raw.width % 2 == 1 {
             return Err(FormatError::OddWidth(raw.width));
+        }
+        if raw.fourcc == raw::FOURCC_NV12 && raw.height % 2 == 1 {
+            return Err(FormatError::OddHeight(raw.height));
         }
         let bytes = Self::extent(&raw)?;
         Ok(Self { raw, bytes })
+    }
+
+    /// A picture whose planes follow one another and have no padding; a JPEG's may take as much as YUYV. `None` for a
+    /// pixel format we do not know.
+    #[must_use]
+    pub fn packed(fourcc: u32, width: u32, height: u32) -> Option<raw::Image> {
+        let plane = |offset, pixel: u32| raw::Plane { offset, stride: width.saturating_mul(pixel) };
+        let first = plane(0, Self::pixel_bytes_of(fourcc).unwrap_or(2));
+        let (plane_count, second) = match fourcc {
+            raw::FOURCC_NV12 => (2, plane(width.saturating_mul(height), 1)),
+            raw::FOURCC_GREY | raw::FOURCC_YUYV | raw::FOURCC_RGB24 | raw::FOURCC_MJPEG => {
+                (1, raw::Plane::default())
+            }
+            _ => return None,
+        };
+        let planes = [first, second, raw::Plane::default()];
+        Some(raw::Image { fourcc, width, height, plane_count, planes })
     }
 
     /// Bytes from the start of the buffer to the end of the last plane. What follows the first plane of a pixel
@@ -123,20 +147,25 @@ impl Image {
         let count = raw.plane_count as usize;
         for (index, plane) in raw.planes.iter().take(count).enumerate() {
             let stride = u64::from(within("stride", plane.stride, 1, MAX_SIDE * 8)?);
-            let row = Self::pixel_bytes_of(raw.fourcc).map_or(stride, |b| b * u64::from(raw.width));
+            let row = Self::pixel_bytes_of(raw.fourcc)
+                .map_or(stride, |b| u64::from(b) * u64::from(raw.width));
             if row > stride {
                 return Err(FormatError::Stride { row, stride: plane.stride });
             }
-            let rows = if index == 0 { raw.height } else { 1 };
+            let rows = match index {
+                0 => raw.height,
+                _ if raw.fourcc == raw::FOURCC_NV12 => raw.height / 2,
+                _ => 1,
+            };
             let end = u64::from(plane.offset) + stride * u64::from(rows - 1) + row;
             extent = u64::max(extent, end);
         }
         total_bytes([extent])
     }
 
-    const fn pixel_bytes_of(fourcc: u32) -> Option<u64> {
+    const fn pixel_bytes_of(fourcc: u32) -> Option<u32> {
         match fourcc {
-            raw::FOURCC_GREY => Some(1),
+            raw::FOURCC_GREY | raw::FOURCC_NV12 => Some(1),
             raw::FOURCC_YUYV => Some(2),
             raw::FOURCC_RGB24 => Some(3),
             _ => None,
@@ -171,8 +200,8 @@ impl Image {
     #[must_use]
     pub fn row_bytes(&self) -> usize {
         let stride = u64::from(self.raw.planes[0].stride);
-        let row =
-            Self::pixel_bytes_of(self.raw.fourcc).map_or(stride, |b| b * u64::from(self.raw.width));
+        let row = Self::pixel_bytes_of(self.raw.fourcc)
+            .map_or(stride, |b| u64::from(b) * u64::from(self.raw.width));
         usize::try_from(row).unwrap_or(usize::MAX)
     }
 

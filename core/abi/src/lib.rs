@@ -14,7 +14,7 @@ mod payload;
 pub mod raw;
 mod view;
 
-pub use codes::{Colour, DType, Fit, Kind, Layout, LogLevel, ParamKind, Reason, Status};
+pub use codes::{Colour, DType, Filter, Fit, Kind, Layout, LogLevel, ParamKind, Reason, Status};
 pub use element::Element;
 pub use format::{Format, FormatError};
 pub use limits::{MAX_BUFFER_BYTES, MAX_DETECTIONS, MAX_SIDE};

@@ -40,6 +40,8 @@ pub const fn fourcc(code: [u8; 4]) -> u32 {
     u32::from_le_bytes(code)
 }
 pub const FOURCC_YUYV: u32 = fourcc(*b"YUYV");
+pub const FOURCC_NV12: u32 = fourcc(*b"NV12");
+pub const FOURCC_MJPEG: u32 = fourcc(*b"MJPG");
 pub const FOURCC_GREY: u32 = fourcc(*b"GREY");
 pub const FOURCC_RGB24: u32 = fourcc(*b"RGB3");
 
@@ -183,6 +185,8 @@ pub const COLOUR_GREY: u32 = 3;
 pub const FIT_STRETCH: u32 = 1;
 pub const FIT_LETTERBOX: u32 = 2;
 pub const FIT_CROP: u32 = 3;
+pub const FILTER_AREA: u32 = 1;
+pub const FILTER_BILINEAR: u32 = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +209,7 @@ pub struct Contract {
     pub rate_hz: f64,
     pub head: *const c_char,
     pub label_count: u32,
-    pub reserved: u32,
+    pub filter: u32,
     pub labels: *const *const c_char,
 }
 

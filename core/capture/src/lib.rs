@@ -31,7 +31,7 @@ use source::SourceStage;
 pub use camera::{CameraError, CameraNode, Node, nodes};
 pub use csv::CsvError;
 pub use params::{Kind, MAX_TEXT, Param, ParamError, Params, Value};
-pub use picture::OddWidth;
+pub use picture::OddSide;
 pub use replay::ReplayError;
 pub use source::{Context, Error, Log};
 

@@ -10,7 +10,7 @@ use crate::replay::ReplayError;
 pub(crate) const PARAMS: &[Param] = &[
     picture::width(64),
     picture::HEIGHT,
-    picture::FORMAT,
+    picture::IN_ROWS,
     Param {
         name: "pattern",
         unit: "",
@@ -76,7 +76,7 @@ impl Pattern {
             row: row(picture, colour)?,
             black: row(picture, |_| [0; 3])?,
             white: row(picture, |_| [255; 3])?,
-            pixel_bytes: picture.format.pixel_bytes(),
+            pixel_bytes: picture.pixels().pixel_bytes(),
             step: if gradient { 2 } else { 0 },
         })
     }
@@ -126,7 +126,7 @@ fn ramp(x: usize, width: usize) -> [u8; 3] {
 fn row(picture: &Picture, colour: impl Fn(usize) -> [u8; 3]) -> Result<Vec<u8>, ImageError> {
     let width = picture.width as usize;
     let pixels = (0..width).flat_map(colour).collect();
-    draw_letterboxed(&RgbPicture::new(width, 1, pixels)?, picture.format, width, 1)
+    draw_letterboxed(&RgbPicture::new(width, 1, pixels)?, picture.pixels(), width, 1)
 }
 
 /// The bytes of one cell in a row `width` pixels wide.

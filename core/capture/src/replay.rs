@@ -22,7 +22,7 @@ pub(crate) const PARAMS: &[Param] = &[
     },
     picture::width(2),
     picture::HEIGHT,
-    picture::FORMAT,
+    picture::DRAWN,
     Param {
         name: "rate-hz",
         unit: "Hz",
@@ -198,7 +198,7 @@ fn draw_picture(
     decode_jpeg(bytes, limits)
         .and_then(|decoded| {
             let (width, height) = (picture.width as usize, picture.height as usize);
-            draw_letterboxed_into(&decoded, picture.format, width, height, out)
+            draw_letterboxed_into(&decoded, picture.pixels(), width, height, out)
         })
         .map_err(|source| ReplayError::Picture { path: path.to_path_buf(), source })
 }
@@ -210,7 +210,7 @@ mod tests {
     use edgemill_kernels::image::PixelFormat;
 
     use super::{Recording, Replay};
-    use crate::picture::Picture;
+    use crate::picture::{Coding, Picture};
     use crate::play::Frames;
 
     fn data(path: &str) -> PathBuf {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn picture(format: PixelFormat) -> Picture {
-        Picture { format, width: 16, height: 8 }
+        Picture { coding: Coding::Pixels(format), width: 16, height: 8 }
     }
 
     fn open(path: &Path, picture: Picture) -> Replay {

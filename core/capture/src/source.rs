@@ -14,7 +14,7 @@ use edgemill_pipeline::stage::{Flow, Port, Ports, Stage, StageError};
 use crate::camera::CameraError;
 use crate::csv::CsvError;
 use crate::params::ParamError;
-use crate::picture::OddWidth;
+use crate::picture::OddSide;
 use crate::replay::ReplayError;
 
 /// Where a source's messages go that are not errors.
@@ -45,7 +45,7 @@ pub enum Error {
     Param(#[from] ParamError),
     /// Width and format.
     #[error(transparent)]
-    Width(#[from] OddWidth),
+    Width(#[from] OddSide),
     /// A camera.
     #[error(transparent)]
     Camera(#[from] CameraError),

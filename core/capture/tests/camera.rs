@@ -92,6 +92,17 @@ fn it_captures_yuyv() {
 
 #[test]
 #[ignore = "needs a vivid camera"]
+fn it_captures_nv12() {
+    let (_, seen, _) = camera(&[format("NV12")]).expect("vivid has it").take(10);
+    for frame in &seen {
+        assert_eq!(frame.bytes.len(), 640 * 480 * 3 / 2);
+    }
+    let bars = bars(&seen[9].bytes, 1);
+    assert!(bars.is_sorted_by(|a, b| a[0] > b[0]), "{bars:?}");
+}
+
+#[test]
+#[ignore = "needs a vivid camera"]
 fn it_captures_grey() {
     captures_60_frames("GREY", 1);
 }

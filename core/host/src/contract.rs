@@ -1,7 +1,7 @@
 //! A model's contract in the boundary's form.
 use std::ffi::{CString, c_char};
 
-use edgemill_abi::{Colour, DType, Fit, Layout, raw};
+use edgemill_abi::{Colour, DType, Filter, Fit, Layout, raw};
 use edgemill_model::contract::{self, Contract};
 use edgemill_model::tensor::{self, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ impl RawContract {
             rate_hz: 0.0,
             head: keep(&contract.head),
             label_count: count(labels.len()),
-            reserved: 0,
+            filter: 0,
             labels: labels.as_ptr(),
         };
         if let Some(picture) = &contract.picture {
@@ -96,7 +96,12 @@ fn set_picture(raw: &mut raw::Contract, picture: &contract::Picture) {
         contract::Fit::Letterbox => Fit::Letterbox,
         contract::Fit::Crop => Fit::Crop,
     };
-    (raw.layout, raw.colour, raw.fit) = (layout.raw(), colour.raw(), fit.raw());
+    let filter = match picture.filter {
+        contract::Filter::Area => Filter::Area,
+        contract::Filter::Bilinear => Filter::Bilinear,
+    };
+    (raw.layout, raw.colour) = (layout.raw(), colour.raw());
+    (raw.fit, raw.filter) = (fit.raw(), filter.raw());
     (raw.fill, raw.region) = (picture.fill.into(), picture.region);
     (raw.mean, raw.std) = (picture.mean, picture.std);
 }
@@ -125,7 +130,7 @@ fn count(length: usize) -> u32 {
 mod tests {
     use std::ffi::CStr;
 
-    use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
+    use edgemill_model::contract::{Colour, Contract, Filter, Fit, Layout, Picture};
     use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
     use super::{ModelContract, RawContract};
@@ -139,6 +144,7 @@ mod tests {
             layout: Layout::Nhwc,
             colour: Colour::Bgr,
             fit: Fit::Letterbox,
+            filter: Filter::Bilinear,
             fill: 114,
             region: [0.25, 0.0, 0.5, 1.0],
             mean: [0.5; 4],

@@ -7,11 +7,14 @@
     reason = "the plain arithmetic that the kernels are held against"
 )]
 use edgemill_kernels::image::{
-    Colour, Element, Fit, FrameSpec, ImageError, Layout, Limits, Picture, PixelFormat, Preparer,
-    RgbPicture, Target, decode_jpeg, draw_letterboxed, draw_letterboxed_into,
+    Colour, Element, Filter, Fit, FrameSpec, ImageError, Kernel, Layout, Limits, Picture,
+    PixelFormat, Plane, Preparer, RgbPicture, Target, decode_jpeg, decode_jpeg_into,
+    draw_letterboxed, draw_letterboxed_into,
 };
 
-const FORMATS: [PixelFormat; 3] = [PixelFormat::Yuyv, PixelFormat::Grey, PixelFormat::Rgb24];
+const FORMATS: [PixelFormat; 4] =
+    [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Grey, PixelFormat::Rgb24];
+const FILTERS: [Filter; 2] = [Filter::Area, Filter::Bilinear];
 
 fn noise(count: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
@@ -24,9 +27,9 @@ fn noise(count: usize, seed: u64) -> Vec<u8> {
 }
 
 /// Weight of each input element in output element `o`, by the definitions: covered area, or distance of centres.
-fn weights(length: usize, out: usize, o: usize) -> Vec<f64> {
+fn weights(length: usize, out: usize, o: usize, filter: Filter) -> Vec<f64> {
     let scale = length as f64 / out as f64;
-    if out <= length {
+    if out <= length && filter == Filter::Area {
         let (low, high) = (o as f64 * scale, (o + 1) as f64 * scale);
         let covered = |i: usize| (high.min(i as f64 + 1.0) - low.max(i as f64)).max(0.0);
         return (0..length).map(|i| covered(i) / scale).collect();
@@ -36,12 +39,17 @@ fn weights(length: usize, out: usize, o: usize) -> Vec<f64> {
 }
 
 /// One channel of `size`, resampled to `out`.
-fn resampled(pixel: impl Fn(usize, usize) -> f64, size: [usize; 2], out: [usize; 2]) -> Vec<f64> {
+fn resampled(
+    pixel: impl Fn(usize, usize) -> f64,
+    size: [usize; 2],
+    out: [usize; 2],
+    filter: Filter,
+) -> Vec<f64> {
     let mut result = Vec::new();
     for row in 0..out[1] {
-        let down = weights(size[1], out[1], row);
+        let down = weights(size[1], out[1], row, filter);
         for column in 0..out[0] {
-            let across = weights(size[0], out[0], column);
+            let across = weights(size[0], out[0], column, filter);
             let mut sum = 0.0;
             for (y, wy) in down.iter().enumerate().filter(|(_, w)| **w > 0.0) {
                 for (x, wx) in across.iter().enumerate().filter(|(_, w)| **w > 0.0) {
@@ -56,9 +64,11 @@ fn resampled(pixel: impl Fn(usize, usize) -> f64, size: [usize; 2], out: [usize;
 
 /// Y, U, V, or R, G, B, or luma of a pixel.
 fn components(format: PixelFormat, frame: &[u8], width: usize, x: usize, y: usize) -> [f64; 3] {
+    let chroma = frame.len() / 3 * 2 + y / 2 * width + x / 2 * 2;
     let byte = |i: usize| f64::from(frame[y * width * format.pixel_bytes() + i]);
     match format {
         PixelFormat::Yuyv => [byte(2 * x), byte(x / 2 * 4 + 1), byte(x / 2 * 4 + 3)],
+        PixelFormat::Nv12 => [byte(x), f64::from(frame[chroma]), f64::from(frame[chroma + 1])],
         PixelFormat::Grey => [byte(x); 3],
         PixelFormat::Rgb24 => [byte(3 * x), byte(3 * x + 1), byte(3 * x + 2)],
     }
@@ -66,7 +76,7 @@ fn components(format: PixelFormat, frame: &[u8], width: usize, x: usize, y: usiz
 
 /// BT.601, from its own definition.
 fn rgb(format: PixelFormat, [a, b, c]: [f64; 3]) -> [f64; 3] {
-    if format != PixelFormat::Yuyv {
+    if !matches!(format, PixelFormat::Yuyv | PixelFormat::Nv12) {
         return [a, b, c];
     }
     let (kr, kb) = (0.299, 0.114);
@@ -79,7 +89,8 @@ fn rgb(format: PixelFormat, [a, b, c]: [f64; 3]) -> [f64; 3] {
 
 fn picture(colour: Colour, fit: Fit, region: [f32; 4]) -> Picture {
     let (mean, std) = ([0.0; 4], [1.0; 4]);
-    Picture { layout: Layout::Nhwc, colour, fit, fill: 9, region, mean, std }
+    let filter = Filter::Area;
+    Picture { layout: Layout::Nhwc, colour, fit, filter, fill: 9, region, mean, std }
 }
 
 const RAW: Element = Element::U8 { scale: 1.0 / 255.0, zero_point: 0 };
@@ -95,37 +106,127 @@ fn prepared(frame: FrameSpec, bytes: &[u8], picture: &Picture, target: Target) -
 fn a_stretched_frame_is_within_one_of_the_reference() {
     let shapes = [
         ("smaller", [64, 48], [32, 32]),
-        ("by odd parts", [90, 71], [37, 29]),
+        ("by odd parts", [90, 70], [37, 29]),
+        ("by much", [320, 242], [11, 13]),
         ("same", [16, 12], [16, 12]),
-        ("larger", [10, 7], [33, 40]),
+        ("larger", [10, 8], [33, 40]),
         ("wider and lower", [12, 50], [31, 9]),
-        ("to one", [98, 77], [1, 1]),
-        ("from two", [2, 1], [7, 5]),
+        ("to one", [98, 76], [1, 1]),
+        ("from two", [2, 2], [7, 5]),
     ];
     for format in FORMATS {
-        for (name, size, out) in shapes {
-            let [width, height] = size;
-            let bytes = noise(format.frame_bytes(width, height), width as u64);
-            let frame = FrameSpec { format, width, height };
-            let target = Target { width: out[0], height: out[1], element: RAW };
-            let chosen = picture(Colour::Rgb, Fit::Stretch, [0.0, 0.0, 1.0, 1.0]);
-            let given = prepared(frame, &bytes, &chosen, target);
-            let channels = [0, 1, 2]
-                .map(|c| resampled(|x, y| components(format, &bytes, width, x, y)[c], size, out));
-            for (i, pixel) in given.chunks(3).enumerate() {
-                let expected = rgb(format, [0, 1, 2].map(|c| channels[c][i]));
-                for c in 0..3 {
-                    let off = (f64::from(pixel[c]) - expected[c]).abs();
-                    assert!(off <= 1.0, "{format:?} {name}: pixel {i} channel {c} is off by {off}");
-                }
+        for filter in FILTERS {
+            for (name, size, out) in shapes {
+                let off = error_of(format, filter, size, out);
+                assert!(off <= 1.0, "{format:?} {filter:?} {name}: off by {off}");
             }
         }
     }
 }
 
+/// The largest difference of noise that is resampled from the arithmetic in f64.
+fn error_of(format: PixelFormat, filter: Filter, size: [usize; 2], out: [usize; 2]) -> f64 {
+    let [width, height] = size;
+    let bytes = noise(format.frame_bytes(width, height), width as u64);
+    let frame = FrameSpec { format, width, height };
+    let target = Target { width: out[0], height: out[1], element: RAW };
+    let chosen = picture(Colour::Rgb, Fit::Stretch, [0.0, 0.0, 1.0, 1.0]);
+    let given = prepared(frame, &bytes, &Picture { filter, ..chosen }, target);
+    let channels = [0, 1, 2]
+        .map(|c| resampled(|x, y| components(format, &bytes, width, x, y)[c], size, out, filter));
+    let pixels = given.chunks(3).enumerate();
+    pixels
+        .flat_map(|(i, pixel)| {
+            let expected = rgb(format, [0, 1, 2].map(|c| channels[c][i]));
+            [0, 1, 2].map(|c| (f64::from(pixel[c]) - expected[c]).abs())
+        })
+        .fold(0.0, f64::max)
+}
+
+/// Every kernel gives what the scalar one gives, over random shapes.
+#[test]
+fn kernels_agree() {
+    let kernels = Kernel::available();
+    let (scalar, others) = kernels.split_last().unwrap();
+    assert_eq!(scalar.name(), "scalar");
+    let mut dice = noise(20_000, 4).into_iter().map(usize::from);
+    let mut below = |most: usize| (dice.next().unwrap() << 8 | dice.next().unwrap()) % most;
+    for _ in 0..400 {
+        let format = FORMATS[below(4)];
+        let widest = [20, 90, 400][below(3)];
+        let (width, height) = (2 * (1 + below(widest)), 2 * (1 + below(60)));
+        let element = [Element::F32, RAW, Element::I8 { scale: 0.02, zero_point: -9 }][below(3)];
+        let target = Target { width: 1 + below(70), height: 1 + below(70), element };
+        let eighth = |n: usize| n as f32 / 8.0;
+        let [x, y] = [below(6), below(6)];
+        let region = [x, y, 1 + below(8 - x), 1 + below(8 - y)].map(eighth);
+        let colour = [Colour::Rgb, Colour::Bgr, Colour::Grey][below(3)];
+        let fit = [Fit::Stretch, Fit::Letterbox, Fit::Crop][below(3)];
+        let chosen = Picture {
+            layout: [Layout::Nhwc, Layout::Nchw][below(2)],
+            filter: FILTERS[below(2)],
+            mean: [0.4, 0.1 * below(5) as f32, 0.6, 0.0],
+            std: [0.3, 0.2, 0.25, 1.0],
+            ..picture(colour, fit, region)
+        };
+        let frame = FrameSpec { format, width, height };
+        let mut bytes = noise(format.frame_bytes(width, height), below(999) as u64);
+        if below(4) == 0 {
+            bytes.iter_mut().for_each(|byte| *byte = if *byte < 128 { 0 } else { 255 });
+        }
+        let by = |kernel: &Kernel| {
+            let mut preparer = Preparer::with_kernel(frame, &chosen, target, *kernel).unwrap();
+            let mut out = vec![0xCC; preparer.output_bytes()];
+            preparer.prepare(&bytes, width * format.pixel_bytes(), &mut out).unwrap();
+            out
+        };
+        let expected = by(scalar);
+        for kernel in others {
+            assert!(by(kernel) == expected, "{}: {frame:?} {chosen:?} {target:?}", kernel.name());
+        }
+    }
+    let names: Vec<_> = kernels.iter().map(|kernel| kernel.name()).collect();
+    println!("{names:?}");
+    assert_eq!(names.len(), 1 + usize::from(vectors()), "a kernel of this processor is not tried");
+}
+
+/// Whether this processor has the instructions that a kernel was written for.
+fn vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(target_arch = "aarch64")]
+    return true;
+    #[allow(unreachable_code, reason = "other processors have the scalar loops only")]
+    false
+}
+
+#[test]
+fn planes_may_lie_anywhere() {
+    let (width, height) = (6, 4);
+    let frame = FrameSpec { format: PixelFormat::Nv12, width, height };
+    let bytes = noise(36, 8);
+    let target = Target { width: 5, height: 3, element: RAW };
+    let chosen = picture(Colour::Rgb, Fit::Stretch, [0.0, 0.0, 1.0, 1.0]);
+    let mut preparer = Preparer::new(frame, &chosen, target).unwrap();
+    let (mut together, mut apart) = (vec![0; 45], vec![0; 45]);
+    preparer.prepare(&bytes, width, &mut together).unwrap();
+    let padded = |rows: &[u8], stride: usize| -> Vec<u8> {
+        rows.chunks(6).flat_map(|row| [row, &[7, 7, 7][..stride - 6]].concat()).collect()
+    };
+    let (luma, chroma) = (padded(&bytes[..24], 8), padded(&bytes[24..], 9));
+    let planes = [Plane { bytes: &luma, stride: 8 }, Plane { bytes: &chroma[..15], stride: 9 }];
+    preparer.prepare_planes(&planes, &mut apart).unwrap();
+    assert_eq!(together, apart);
+    let short = [planes[0], Plane { bytes: &chroma[..14], stride: 9 }];
+    for planes in [&planes[..1], &short] {
+        let error = preparer.prepare_planes(planes, &mut apart).unwrap_err();
+        assert!(matches!(error, ImageError::Bytes { what: "the frame", .. }), "{error}");
+    }
+}
+
 #[test]
 fn a_region_is_as_if_cut_out_before() {
-    for format in FORMATS {
+    for format in FORMATS.into_iter().filter(|&f| f != PixelFormat::Nv12) {
         let (width, height) = (40, 30);
         let bytes = noise(format.frame_bytes(width, height), 5);
         let frame = FrameSpec { format, width, height };
@@ -201,7 +302,9 @@ fn elements_are_normalised_and_rounded_by_the_rule() {
     let at = |element| Target { width: 1, height: 1, element };
     let floats = prepared(frame, &bytes, &chosen, at(Element::F32));
     let floats: Vec<f32> = floats.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-    assert_eq!(floats, [0, 1, 2].map(|c| real(c) as f32));
+    for (c, float) in floats.iter().enumerate() {
+        assert!((f64::from(*float) - real(c)).abs() < 1e-6, "channel {c}: {float}");
+    }
     let element = Element::I8 { scale: 0.02, zero_point: -5 };
     let given = prepared(frame, &bytes, &chosen, at(element));
     let expected = [0, 1, 2].map(|c| {
@@ -258,6 +361,12 @@ fn what_cannot_be_prepared_is_refused() {
     let cases = [
         ("odd width", FrameSpec { width: 5, ..frame }, good.clone(), target),
         ("no rows", FrameSpec { height: 0, ..frame }, good.clone(), target),
+        (
+            "odd height",
+            FrameSpec { format: PixelFormat::Nv12, height: 3, ..frame },
+            good.clone(),
+            target,
+        ),
         ("too wide", FrameSpec { width: 16_386, ..frame }, good.clone(), target),
         ("empty target", frame, good.clone(), Target { width: 0, ..target }),
         ("scale of zero", frame, good.clone(), Target { element: zero, ..target }),
@@ -298,7 +407,7 @@ fn a_drawn_picture_comes_back() {
         })
         .collect();
     let original = RgbPicture::new(width, height, pixels).unwrap();
-    for format in [PixelFormat::Yuyv, PixelFormat::Rgb24] {
+    for format in [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24] {
         let frame = FrameSpec { format, width: 4 * width, height: 4 * height };
         let bytes = draw_letterboxed(&original, format, frame.width, frame.height).unwrap();
         let target = Target { width, height, element: RAW };
@@ -332,6 +441,13 @@ fn a_jpeg_is_decoded_within_its_limits() {
         let near = at(26, y).iter().zip(&colour).all(|(a, b): (&u8, &u8)| a.abs_diff(*b) < 20);
         assert!(near, "{:?} at row {y}", at(26, y));
     }
+    let mut into = vec![0; 53 * 71 * 3];
+    decode_jpeg_into(bytes, [53, 71], &mut into).unwrap();
+    assert_eq!(into, lights.pixels());
+    let error = decode_jpeg_into(bytes, [71, 53], &mut into).unwrap_err();
+    assert!(error.to_string().contains("it is 53×71 pixels, not 71×53"), "{error}");
+    let error = decode_jpeg_into(bytes, [53, 71], &mut into[1..]).unwrap_err();
+    assert!(matches!(error, ImageError::Bytes { .. }), "{error}");
     let most = Limits { file_bytes: bytes.len(), side: 71, pixels: 53 * 71 };
     decode_jpeg(bytes, most).unwrap();
     for (name, limits) in [

@@ -59,6 +59,7 @@ fn picture(recipe: &Recipe) -> Picture {
         layout: Layout::Nhwc,
         colour: Colour::Rgb,
         fit: recipe.picture.fit,
+        filter: recipe.picture.filter,
         fill: 0,
         region: recipe.picture.region,
         mean: four(recipe.picture.mean, 0.0),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use edgemill_kernels::image::{
-    Colour, Element, Fit, FrameSpec, ImageError, Layout, Limits, Picture, PixelFormat, Preparer,
-    Target, decode_jpeg, draw_letterboxed_into,
+    Colour, Element, Filter, Fit, FrameSpec, ImageError, Layout, Limits, Picture, PixelFormat,
+    Preparer, Target, decode_jpeg, draw_letterboxed_into,
 };
 use edgemill_model::contract::{self, Contract};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
@@ -80,6 +80,10 @@ fn lower(picture: &contract::Picture) -> Picture {
             contract::Fit::Stretch => Fit::Stretch,
             contract::Fit::Letterbox => Fit::Letterbox,
             contract::Fit::Crop => Fit::Crop,
+        },
+        filter: match picture.filter {
+            contract::Filter::Area => Filter::Area,
+            contract::Filter::Bilinear => Filter::Bilinear,
         },
         fill: picture.fill,
         region: picture.region,

@@ -1,7 +1,7 @@
 //! `recipe.toml`: what is trained, on what, and how. Read raw, checked once.
 use std::path::Path;
 
-use edgemill_model::contract::Fit;
+use edgemill_model::contract::{Filter, Fit};
 use serde::{Deserialize, Serialize};
 
 /// A recipe whose every number can be used.
@@ -48,6 +48,9 @@ pub struct Picture {
     /// From region to input.
     #[serde(default = "stretch")]
     pub fit: Fit,
+    /// How pixels are weighed where the size changes.
+    #[serde(default)]
+    pub filter: Filter,
     /// Width and height of the input; RGB.
     pub size: [u32; 2],
     /// Of red, green and blue in 0..1, taken off.

@@ -38,6 +38,17 @@ pub enum Fit {
     Crop,
 }
 
+/// How pixels are weighed where the picture changes its size, along each axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// Exact averages of the area where it shrinks, bilinear where it grows.
+    #[default]
+    Area,
+    /// The two nearest in proportion, half-pixel centres, also where it shrinks.
+    Bilinear,
+}
+
 /// How a picture is made ready. An element is (pixel ÷ 255 − mean) ÷ std, per channel, then quantized by the
 /// input tensor's rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +60,9 @@ pub struct Picture {
     pub colour: Colour,
     /// From region to picture.
     pub fit: Fit,
+    /// How pixels are weighed.
+    #[serde(default)]
+    pub filter: Filter,
     /// Value of every channel where a letterbox leaves the picture empty, 0..=255.
     pub fill: u8,
     /// x, y, width, height of the part of the frame looked at, as fractions of the frame.

@@ -1,7 +1,7 @@
 //! Makes of each frame the tensor that a model wants: the region its contract names, resized, in its colours, normalised
 //! and quantized.
 //!
-//! Input `in`: pictures in YUYV, RGB24 or GREY, of any size. Output `out`: the first input of the model whose contract the stage
+//! Input `in`: pictures in YUYV, NV12, RGB24, GREY or MJPEG, of any size. Output `out`: the first input of the model whose contract the stage
 //! names, as the contract says, or the same in f32. Nothing else can be set: what a model must see is part of the model.
 #![forbid(unsafe_code)]
 
@@ -56,12 +56,14 @@ impl Plugin for Preprocess {
 
 /// The pixel formats taken, those with least work first.
 fn frames(colour: Colour) -> Port {
+    use raw::{FOURCC_GREY, FOURCC_MJPEG, FOURCC_NV12, FOURCC_RGB24, FOURCC_YUYV};
     let order = match colour {
-        Colour::Grey => [raw::FOURCC_GREY, raw::FOURCC_YUYV, raw::FOURCC_RGB24],
-        Colour::Rgb | Colour::Bgr => [raw::FOURCC_YUYV, raw::FOURCC_RGB24, raw::FOURCC_GREY],
+        Colour::Grey => [FOURCC_GREY, FOURCC_NV12, FOURCC_YUYV, FOURCC_RGB24],
+        Colour::Rgb | Colour::Bgr => [FOURCC_YUYV, FOURCC_NV12, FOURCC_RGB24, FOURCC_GREY],
     };
-    let [first, second, third] = order.map(Range::image);
-    Port::new("in", first).or(second).or(third)
+    let [first, rest @ ..] = order.map(Range::image);
+    let port = rest.into_iter().fold(Port::new("in", first), Port::or);
+    port.or(Range::image(FOURCC_MJPEG))
 }
 
 /// The same tensor in real numbers.

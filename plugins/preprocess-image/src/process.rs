@@ -1,15 +1,18 @@
 //! From the boundary's formats to the kernels' preparation, and the call.
 use edgemill_kernels::image::{
-    self, Element, FrameSpec, ImageError, PixelFormat, Preparer, Target,
+    self, Element, FrameSpec, ImageError, PixelFormat, Plane, Preparer, Target, decode_jpeg_into,
 };
 use edgemill_sdk::{
-    Call, Colour, DType, Error, Fit, Format, ImageView, Layout, Picture, Result, format, raw,
+    Call, Colour, DType, Error, Filter, Fit, Format, ImageView, Layout, Picture, Result, format,
+    raw,
 };
 
 /// All that a call needs, made ahead.
 pub struct Preparation {
     frame: format::Image,
     preparer: Preparer,
+    /// The pixels of a JPEG, where frames are such.
+    decoded: Option<Vec<u8>>,
 }
 
 impl Preparation {
@@ -17,34 +20,41 @@ impl Preparation {
         let (Format::Image(frame), Format::Tensor(tensor)) = (input, output) else {
             return Err(Error::unfit("it makes a tensor of a picture"));
         };
-        let spec = FrameSpec {
-            format: pixel_format(frame.fourcc())?,
-            width: frame.width() as usize,
-            height: frame.height() as usize,
-        };
+        let (width, height) = (frame.width() as usize, frame.height() as usize);
+        let format = pixel_format(frame.fourcc())?;
+        let jpeg = frame.fourcc() == raw::FOURCC_MJPEG;
+        let decoded = jpeg.then(|| vec![0; format.frame_bytes(width, height)]);
+        let spec = FrameSpec { format, width, height };
         let target = target(picture, tensor)?;
         let preparer = Preparer::new(spec, &lower(picture), target).map_err(unfit)?;
-        Ok(Self { frame: *frame, preparer })
+        Ok(Self { frame: *frame, preparer, decoded })
     }
 
     pub fn process(&mut self, call: &Call<'_, '_>) -> Result<()> {
         let Some(frame) = call.image(0)? else { return Ok(()) };
-        let (pixels, stride) = self.pixels(&frame)?;
-        let mut tensor = call.acquire(0)?;
-        self.preparer.prepare(pixels, stride, tensor.bytes_mut()).map_err(unfit)?;
-        call.emit(0, tensor)
-    }
-
-    /// The bytes of the only plane, and how far its rows lie apart.
-    fn pixels<'c>(&self, frame: &ImageView<'c>) -> Result<(&'c [u8], usize)> {
         let given = frame.format();
         let shape = |image: &format::Image| (image.fourcc(), image.width(), image.height());
         if shape(given) != shape(&self.frame) {
             return Err(Error::unfit("a frame of another format than was agreed on"));
         }
-        let plane = given.planes()[0];
-        let pixels = frame.bytes().get(plane.offset as usize..).unwrap_or_default();
-        Ok((pixels, plane.stride as usize))
+        let mut tensor = call.acquire(0)?;
+        self.prepare(&frame, tensor.bytes_mut())?;
+        call.emit(0, tensor)
+    }
+
+    fn prepare(&mut self, frame: &ImageView<'_>, tensor: &mut [u8]) -> Result<()> {
+        let mut planes = [Plane { bytes: &[], stride: 0 }; raw::MAX_PLANES];
+        let given = frame.format().planes();
+        for (plane, raw::Plane { offset, stride }) in planes.iter_mut().zip(given) {
+            let bytes = frame.bytes().get(*offset as usize..).unwrap_or_default();
+            *plane = Plane { bytes, stride: *stride as usize };
+        }
+        if let Some(pixels) = &mut self.decoded {
+            let (width, height) = (self.frame.width() as usize, self.frame.height() as usize);
+            decode_jpeg_into(planes[0].bytes, [width, height], pixels).map_err(unfit)?;
+            planes[0] = Plane { bytes: pixels, stride: 3 * width };
+        }
+        self.preparer.prepare_planes(&planes[..given.len()], tensor).map_err(unfit)
     }
 }
 
@@ -52,11 +62,13 @@ fn unfit(error: ImageError) -> Error {
     Error::unfit(error.to_string())
 }
 
+/// Of the pixels that are prepared: of a JPEG, those that it is decoded to.
 fn pixel_format(fourcc: u32) -> Result<PixelFormat> {
     match fourcc {
         raw::FOURCC_YUYV => Ok(PixelFormat::Yuyv),
         raw::FOURCC_GREY => Ok(PixelFormat::Grey),
-        raw::FOURCC_RGB24 => Ok(PixelFormat::Rgb24),
+        raw::FOURCC_NV12 => Ok(PixelFormat::Nv12),
+        raw::FOURCC_RGB24 | raw::FOURCC_MJPEG => Ok(PixelFormat::Rgb24),
         other => Err(Error::unfit(format!("pixel format {other:#010x} is not taken"))),
     }
 }
@@ -100,6 +112,10 @@ fn lower(picture: &Picture) -> image::Picture {
             Fit::Stretch => image::Fit::Stretch,
             Fit::Letterbox => image::Fit::Letterbox,
             Fit::Crop => image::Fit::Crop,
+        },
+        filter: match picture.filter {
+            Filter::Area => image::Filter::Area,
+            Filter::Bilinear => image::Filter::Bilinear,
         },
         fill: picture.fill,
         region: picture.region,

@@ -1,5 +1,7 @@
 use edgemill_sdk::testing::Bench;
-use edgemill_sdk::{Colour, Contract, Fit, Format, Layout, Picture, Reason, Status, format, raw};
+use edgemill_sdk::{
+    Colour, Contract, Filter, Fit, Format, Layout, Picture, Reason, Status, format, raw,
+};
 
 use super::edgemill_entry;
 
@@ -20,6 +22,7 @@ fn contract(input: format::Tensor, colour: Colour) -> Contract {
         layout: Layout::Nhwc,
         colour,
         fit: Fit::Stretch,
+        filter: Filter::Area,
         fill: 0,
         region: [0.0, 0.0, 1.0, 1.0],
         mean: [0.0; 4],
@@ -85,6 +88,40 @@ fn frames_of_every_format_are_taken_and_f32_is_given() {
         let given = f32::from_le_bytes(bytes.try_into().expect("one element"));
         assert!((given - expected).abs() < 1e-6, "{name}: {given}");
     }
+}
+
+#[test]
+fn a_frame_may_have_two_planes() {
+    // Two by two pixels of white in the lower half of four rows, red chroma everywhere.
+    let (luma, chroma) = ([[16; 8], [235; 8]].concat(), [128; 8]);
+    let mut planes = [raw::Plane::default(); 3];
+    (planes[0], planes[1]) =
+        (raw::Plane { offset: 8, stride: 4 }, raw::Plane { offset: 0, stride: 4 });
+    let raw = raw::Image { fourcc: raw::FOURCC_NV12, width: 4, height: 4, plane_count: 2, planes };
+    let frame = format::Image::new(raw).expect("valid");
+    let output = tensor(raw::DTYPE_U8, [1, 2, 2, 3], RAW, 0);
+    let mut bench = bench(&contract(output, Colour::Rgb), frame, output);
+    let packet = bench.packet(Format::Image(frame), &[&chroma[..], &luma].concat());
+    assert_eq!(bench.process(Reason::Input, &[Some(packet)]), Status::Ok);
+    assert_eq!(bench.emitted()[0].bytes, [[0; 6], [255; 6]].concat());
+}
+
+#[test]
+fn a_jpeg_is_decoded_and_one_that_is_damaged_is_named() {
+    let jpeg = include_bytes!("../../../tests/golden/lights.jpg");
+    let packed = |width| format::Image::packed(raw::FOURCC_MJPEG, width, 71).expect("known");
+    let frame = format::Image::new(packed(53)).expect("valid");
+    let output = tensor(raw::DTYPE_U8, [1, 71, 53, 3], RAW, 0);
+    let mut bytes = vec![0x55; 2 * 53 * 71];
+    bytes[..jpeg.len()].copy_from_slice(jpeg);
+    let mut good = bench(&contract(output, Colour::Rgb), frame, output);
+    let packet = good.packet(Format::Image(frame), &bytes);
+    assert_eq!(good.process(Reason::Input, &[Some(packet)]), Status::Ok);
+    let lamp = &good.emitted()[0].bytes[(15 * 53 + 26) * 3..][..3];
+    assert!(lamp[0] > 200 && lamp[1] < 60 && lamp[2] < 60, "the upper lamp is red: {lamp:?}");
+    bytes[200..].fill(0);
+    let packet = good.packet(Format::Image(frame), &bytes);
+    assert_eq!(good.process(Reason::Input, &[Some(packet)]), Status::BadArgument);
 }
 
 #[test]

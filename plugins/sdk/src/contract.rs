@@ -1,7 +1,7 @@
 //! What a model expects and gives, as the host tells a stage that names its contract.
 use std::ffi::{CStr, c_char};
 
-use edgemill_abi::{Colour, Fit, Layout, format, raw};
+use edgemill_abi::{Colour, Filter, Fit, Layout, format, raw};
 
 use crate::{Error, Result};
 
@@ -20,6 +20,8 @@ pub struct Picture {
     pub colour: Colour,
     /// From region to picture.
     pub fit: Fit,
+    /// How pixels are weighed where the size changes.
+    pub filter: Filter,
     /// Value of every channel where a letterbox leaves the picture empty.
     pub fill: u8,
     /// x, y, width, height of the part of the frame looked at, as fractions of the frame; it lies within the frame.
@@ -120,6 +122,7 @@ fn picture(raw: &raw::Contract) -> Result<Option<Picture>> {
         layout: Layout::from_raw(raw.layout).ok_or_else(|| unfit("layout"))?,
         colour: Colour::from_raw(raw.colour).ok_or_else(|| unfit("colour"))?,
         fit: Fit::from_raw(raw.fit).ok_or_else(|| unfit("fit"))?,
+        filter: Filter::from_raw(raw.filter).ok_or_else(|| unfit("filter"))?,
         fill: u8::try_from(raw.fill).map_err(|_| unfit("fill"))?,
         region: raw.region,
         mean: raw.mean,

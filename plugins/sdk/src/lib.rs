@@ -78,8 +78,8 @@ pub use call::{Call, Input, Origin};
 pub use contract::{Contract, Picture, Window};
 pub use edgemill_abi::format::{self, Event};
 pub use edgemill_abi::{
-    Colour, DType, DetectionsView, Element, Fit, Format, ImageView, Kind, Layout, LogLevel, Name,
-    PacketView, ParamKind, Reason, SeriesView, Status, TensorView, raw,
+    Colour, DType, DetectionsView, Element, Filter, Fit, Format, ImageView, Kind, Layout, LogLevel,
+    Name, PacketView, ParamKind, Reason, SeriesView, Status, TensorView, raw,
 };
 pub use error::{Error, Result};
 pub use host::Host;

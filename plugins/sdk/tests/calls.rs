@@ -195,6 +195,7 @@ fn contracts_that_make_no_sense_are_refused() {
         layout: edgemill_sdk::Layout::Nhwc,
         colour: edgemill_sdk::Colour::Rgb,
         fit: edgemill_sdk::Fit::Stretch,
+        filter: edgemill_sdk::Filter::Area,
         fill: 0,
         region: [0.0, 0.0, 1.0, 1.0],
         mean: [0.0; 4],

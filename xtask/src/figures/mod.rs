@@ -2,6 +2,7 @@
 mod appliance;
 mod hops;
 mod main_area;
+mod pictures;
 
 use std::fs;
 use std::path::Path;
@@ -65,8 +66,11 @@ impl Row {
 
 type Measure = fn(&Path) -> Result<Vec<Row>>;
 
-const AREAS: [(&str, Measure); 2] =
-    [("main", main_area::measure), ("appliance", appliance::measure)];
+const AREAS: [(&str, Measure); 3] = [
+    ("main", main_area::measure),
+    ("appliance", appliance::measure),
+    ("pictures", pictures::measure),
+];
 
 /// Measures the areas asked for.
 pub fn run(root: &Path, args: &Args) -> Result<()> {

@@ -19,6 +19,10 @@
 #define EDGEMILL_FIT_LETTERBOX 2u /* aspect kept, centred, the rest filled with `fill` */
 #define EDGEMILL_FIT_CROP 3u      /* aspect kept, centred, what sticks out cut off */
 
+/* How pixels are weighed where the picture changes its size, along each axis. */
+#define EDGEMILL_FILTER_AREA 1u     /* exact averages of the area where it shrinks, bilinear where it grows */
+#define EDGEMILL_FILTER_BILINEAR 2u /* the two nearest in proportion, half-pixel centres, also where it shrinks */
+
 typedef struct edgemill_contract {
     const char *model;
     const char *version;
@@ -41,7 +45,7 @@ typedef struct edgemill_contract {
     /* Output: what the numbers mean. */
     const char *head; /* "classifier", "regression", … */
     uint32_t label_count;
-    uint32_t reserved;
+    uint32_t filter; /* of pictures */
     const char *const *labels; /* label_count of them */
 } edgemill_contract;
 

@@ -24,6 +24,10 @@
 #define EDGEMILL_FOURCC(a, b, c, d) \
     ((uint32_t)(a) | ((uint32_t)(b) << 8) | ((uint32_t)(c) << 16) | ((uint32_t)(d) << 24))
 #define EDGEMILL_FOURCC_YUYV EDGEMILL_FOURCC('Y', 'U', 'Y', 'V') /* 4:2:2, BT.601 limited range */
+#define EDGEMILL_FOURCC_NV12 EDGEMILL_FOURCC('N', 'V', '1', '2') /* 4:2:0, planes of Y and of U V, as YUYV */
+/* A JPEG of the picture in the first plane, from its first byte to its end marker; what follows is not looked at.
+ * The stride is the share of a row in the most bytes that it may take: 2 * width where nobody says more. */
+#define EDGEMILL_FOURCC_MJPEG EDGEMILL_FOURCC('M', 'J', 'P', 'G')
 #define EDGEMILL_FOURCC_GREY EDGEMILL_FOURCC('G', 'R', 'E', 'Y') /* 8-bit luma, full range */
 #define EDGEMILL_FOURCC_RGB24 EDGEMILL_FOURCC('R', 'G', 'B', '3') /* R, G, B, 8 bits each */
 

@@ -18,7 +18,7 @@ pub use nodes::{Camera as CameraNode, Node, nodes};
 
 use self::device::{Frame, Open, Streaming};
 use crate::params::{Checked, Kind, Param};
-use crate::picture::{self, Picture};
+use crate::picture::{self, Coding, Picture};
 use crate::source::{Error, Out, Source};
 
 /// What the source takes.
@@ -134,19 +134,24 @@ fn take(
     if lost > 0 {
         out.skip(lost, None)?;
     }
-    if frame.corrupted || !is_whole(frame, picture) {
+    let jpeg = picture.coding == Coding::Jpeg;
+    let whole = if jpeg { is_jpeg(frame, picture) } else { is_whole(frame, picture) };
+    if frame.corrupted || !whole {
         return out.skip(1, Some(&"the camera sent a damaged frame"));
     }
     let Some(mut buffer) = out.acquire()? else {
         return out.skip(1, None);
     };
-    out.fill(&mut buffer, |bytes| copy_rows(frame, picture.stride() as usize, bytes));
+    out.fill(&mut buffer, |bytes| match jpeg {
+        true => copy_jpeg(frame.bytes, bytes),
+        false => copy_rows(frame, picture.stride() as usize, bytes),
+    });
     out.emit(buffer, frame.capture_ns)
 }
 
 /// Every row is there; of the last one only the pixels need to be.
 fn is_whole(frame: &Frame<'_>, picture: &Picture) -> bool {
-    let rows = u64::from(picture.height - 1) * u64::from(frame.stride);
+    let rows = u64::from(picture.rows() - 1) * u64::from(frame.stride);
     frame.bytes.len() as u64 >= rows + u64::from(picture.stride())
 }
 
@@ -159,6 +164,22 @@ fn copy_rows(frame: &Frame<'_>, row: usize, out: &mut [u8]) {
     for (from, to) in frame.bytes.chunks(stride).zip(out.chunks_exact_mut(row)) {
         to.copy_from_slice(&from[..row]);
     }
+}
+
+/// It begins as a JPEG does and fits a buffer with an end marker after it. Whether it can be decoded only its consumer
+/// finds out.
+fn is_jpeg(frame: &Frame<'_>, picture: &Picture) -> bool {
+    frame.bytes.starts_with(&JPEG_START) && frame.bytes.len() + JPEG_END.len() <= picture.bytes()
+}
+
+const JPEG_START: [u8; 2] = [0xff, 0xd8];
+const JPEG_END: [u8; 2] = [0xff, 0xd9];
+
+/// The buffer may hold an older frame: an end marker keeps a decoder of a frame that was cut from reading on into that.
+fn copy_jpeg(frame: &[u8], out: &mut [u8]) {
+    let (own, rest) = out.split_at_mut(frame.len());
+    own.copy_from_slice(frame);
+    rest[..JPEG_END.len()].copy_from_slice(&JPEG_END);
 }
 
 /// The driver's count of frames, which wraps at 2^32 and may start anywhere.
@@ -182,8 +203,8 @@ impl Numbers {
 mod tests {
     use edgemill_kernels::image::PixelFormat;
 
-    use super::{Frame, Numbers, copy_rows, is_whole};
-    use crate::picture::Picture;
+    use super::{Frame, Numbers, copy_jpeg, copy_rows, is_jpeg, is_whole};
+    use crate::picture::{Coding, Picture};
 
     fn frame(bytes: &[u8], stride: u32) -> Frame<'_> {
         Frame { bytes, stride, corrupted: false, sequence: 0, capture_ns: None }
@@ -201,13 +222,40 @@ mod tests {
 
     #[test]
     fn a_frame_is_whole_without_the_last_row_s_padding() {
-        let picture = Picture { format: PixelFormat::Yuyv, width: 2, height: 3 };
+        let picture = Picture { coding: Coding::Pixels(PixelFormat::Yuyv), width: 2, height: 3 };
         let bytes = [0; 30];
         for (stride, length, whole) in
             [(4, 12, true), (4, 11, false), (10, 24, true), (10, 23, false)]
         {
             assert_eq!(is_whole(&frame(&bytes[..length], stride), &picture), whole, "{length}");
         }
+    }
+
+    #[test]
+    fn the_chroma_of_an_nv12_frame_belongs_to_it() {
+        let picture = Picture { coding: Coding::Pixels(PixelFormat::Nv12), width: 2, height: 2 };
+        let bytes = [1, 2, 9, 9, 3, 4, 9, 9, 5, 6];
+        assert!(is_whole(&frame(&bytes, 4), &picture));
+        assert!(!is_whole(&frame(&bytes[..9], 4), &picture));
+        let mut out = [0; 6];
+        copy_rows(&frame(&bytes, 4), 2, &mut out);
+        assert_eq!(out, [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_jpeg_is_ended_where_it_ends() {
+        let picture = Picture { coding: Coding::Jpeg, width: 2, height: 2 };
+        for (bytes, taken) in [
+            (&[0xff, 0xd8, 1, 2, 3, 4][..], true),
+            (&[0xff, 0xd8, 1, 2, 3, 4, 5], false),
+            (&[0xff, 0xd9, 1, 2], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_jpeg(&frame(bytes, 0), &picture), taken, "{bytes:?}");
+        }
+        let mut out = [7; 8];
+        copy_jpeg(&[0xff, 0xd8, 1], &mut out);
+        assert_eq!(out, [0xff, 0xd8, 1, 0xff, 0xd9, 7, 7, 7]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Formats that a port takes, and packets in them, made up from the port's own ranges.
 use crate::contract::ModelContract;
 use edgemill_abi::{DType, Format, FormatError, Kind, format, raw};
-use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
+use edgemill_model::contract::{Colour, Contract, Filter, Fit, Layout, Picture};
 use edgemill_model::tensor::{self, Quantization, TensorSpec};
 use edgemill_pipeline::negotiate::contains;
 use edgemill_pipeline::stage::Port;
@@ -14,6 +14,7 @@ pub(super) fn contract() -> ModelContract {
         layout: Layout::Nhwc,
         colour: Colour::Rgb,
         fit: Fit::Stretch,
+        filter: Filter::Area,
         fill: 0,
         region: [0.0, 0.0, 1.0, 1.0],
         mean: [0.0; 4],
@@ -47,17 +48,16 @@ fn image(least: &raw::Image, most: &raw::Image) -> Result<Format, FormatError> {
     let fourcc = if least.fourcc == 0 { raw::FOURCC_YUYV } else { least.fourcc };
     let width = 64_u32.clamp(least.width, most.width);
     let height = 48_u32.clamp(least.height, most.height);
-    let pixel = match fourcc {
-        raw::FOURCC_YUYV => 2,
-        raw::FOURCC_GREY => 1,
-        _ => 3,
-    };
-    let mut planes = least.planes;
-    if planes[0].stride == 0 {
-        planes[0].stride = width.saturating_mul(pixel);
+    let packed = format::Image::packed(fourcc, width, height);
+    let mut image =
+        packed.unwrap_or(raw::Image { fourcc, width, height, plane_count: 1, ..*least });
+    if least.planes[0].stride != 0 || packed.is_none() {
+        image.planes = least.planes;
     }
-    let plane_count = least.plane_count.max(1);
-    format::Image::new(raw::Image { fourcc, width, height, plane_count, planes }).map(Format::Image)
+    if image.planes[0].stride == 0 {
+        image.planes[0].stride = width.saturating_mul(3);
+    }
+    format::Image::new(image).map(Format::Image)
 }
 
 fn tensor(least: &raw::Tensor, most: &raw::Tensor) -> Result<Format, FormatError> {

@@ -28,6 +28,37 @@ impl Default for Limits {
 /// # Errors
 /// [`ImageError::Jpeg`] if the file is damaged or beyond `limits`.
 pub fn decode_jpeg(bytes: &[u8], limits: Limits) -> Result<RgbPicture, ImageError> {
+    let (mut decoder, [width, height]) = opened(bytes, limits)?;
+    RgbPicture::new(width, height, decoder.decode().map_err(|e| refused(&e))?)
+}
+
+/// As [`decode_jpeg`], of a file that must be `width` × `height` pixels, into `out`, which has three bytes for each.
+/// The decoder still allocates its tables and a few rows of coefficients, and frees them.
+///
+/// # Errors
+/// As there; also if the size is another one, or `out` is not as large as that.
+pub fn decode_jpeg_into(
+    bytes: &[u8],
+    [width, height]: [usize; 2],
+    out: &mut [u8],
+) -> Result<(), ImageError> {
+    let needed = width * height * 3;
+    if out.len() != needed {
+        return Err(ImageError::Bytes { what: "a picture", given: out.len(), needed });
+    }
+    let limits = Limits { side: width.max(height), pixels: width * height, ..Limits::default() };
+    let (mut decoder, size) = opened(bytes, limits)?;
+    if size != [width, height] {
+        let [w, h] = size;
+        return Err(ImageError::Jpeg(format!("it is {w}×{h} pixels, not {width}×{height}")));
+    }
+    decoder.decode_into(out).map_err(|e| refused(&e))
+}
+
+type Decoder<'b> = JpegDecoder<ZCursor<&'b [u8]>>;
+
+/// With its headers read and its size checked.
+fn opened(bytes: &[u8], limits: Limits) -> Result<(Decoder<'_>, [usize; 2]), ImageError> {
     if bytes.len() > limits.file_bytes {
         let (given, most) = (bytes.len(), limits.file_bytes);
         return Err(ImageError::Jpeg(format!("it has {given} bytes, at most {most} are read")));
@@ -49,7 +80,7 @@ pub fn decode_jpeg(bytes: &[u8], limits: Limits) -> Result<RgbPicture, ImageErro
             "it has {width}×{height} pixels, at most {most} are read"
         )));
     }
-    RgbPicture::new(width, height, decoder.decode().map_err(|e| refused(&e))?)
+    Ok((decoder, [width, height]))
 }
 
 /// The decoder's own words, bounded and with what is not printable taken out.

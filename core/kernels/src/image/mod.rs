@@ -3,23 +3,45 @@
 //! There is one resampling routine (`resample`): the replay camera, training, evaluation and the pipeline
 //! all see pictures through it. A frame is resampled in its own colour space and converted afterwards.
 
+mod axis;
 mod colour;
 mod draw;
+mod elements;
 mod geometry;
 mod jpeg;
+mod kernel;
 mod prepare;
 mod resample;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
 pub use draw::{draw_letterboxed, draw_letterboxed_into};
 pub use geometry::Rect;
-pub use jpeg::{Limits, decode_jpeg};
+pub use jpeg::{Limits, decode_jpeg, decode_jpeg_into};
+pub use kernel::Kernel;
 pub use prepare::{Colour, Element, Fit, FrameSpec, Layout, Picture, Preparer, Target};
+pub use resample::Plane;
 
-/// How the pixels of a frame are laid out; each a V4L2 format of one plane.
+/// How pixels are weighed where a picture changes its size, along each axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Exact averages of the area where the picture shrinks, bilinear where it grows: nothing is passed over.
+    Area,
+    /// The two nearest in proportion (half-pixel centres, edges repeated), also where the picture shrinks: quicker,
+    /// and what a model wants that was trained on pictures made so.
+    Bilinear,
+}
+
+/// How the pixels of a frame are laid out, by V4L2's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     /// 4:2:2, bytes Y U Y V, BT.601 limited range; the width is even.
     Yuyv,
+    /// 4:2:0, a plane of Y, then one of U V for two by two pixels, BT.601 limited range; both sides are even.
+    Nv12,
     /// 8-bit luma, full range.
     Grey,
     /// Bytes R G B, full range.
@@ -27,20 +49,21 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
-    /// Bytes of one pixel; of a YUYV pair, half.
+    /// Bytes of one pixel in the first plane; of a YUYV pair, half.
     #[must_use]
     pub const fn pixel_bytes(self) -> usize {
         match self {
             Self::Yuyv => 2,
-            Self::Grey => 1,
+            Self::Nv12 | Self::Grey => 1,
             Self::Rgb24 => 3,
         }
     }
 
-    /// Bytes of a frame without padding between its rows.
+    /// Bytes of a frame without padding between its rows, one plane after the other.
     #[must_use]
     pub const fn frame_bytes(self, width: usize, height: usize) -> usize {
-        width * height * self.pixel_bytes()
+        let first = width * height * self.pixel_bytes();
+        if matches!(self, Self::Nv12) { first + first / 2 } else { first }
     }
 }
 
@@ -103,8 +126,11 @@ pub enum ImageError {
         height: usize,
     },
     /// Chroma is shared by pairs of pixels.
-    #[error("a YUYV frame {0} pixels wide: the width must be even")]
+    #[error("a frame {0} pixels wide of pixels in pairs: the width must be even")]
     OddWidth(usize),
+    /// Chroma is shared by pairs of rows.
+    #[error("an NV12 frame of {0} rows: the height must be even")]
+    OddHeight(usize),
     /// A buffer does not have the size that its format says.
     #[error("{what} has {given} bytes, {needed} are needed")]
     Bytes {
@@ -142,8 +168,11 @@ fn check_size(width: usize, height: usize) -> Result<(), ImageError> {
 
 fn check_frame(format: PixelFormat, width: usize, height: usize) -> Result<(), ImageError> {
     check_size(width, height)?;
-    if format == PixelFormat::Yuyv && width % 2 == 1 {
+    if matches!(format, PixelFormat::Yuyv | PixelFormat::Nv12) && width % 2 == 1 {
         return Err(ImageError::OddWidth(width));
+    }
+    if format == PixelFormat::Nv12 && height % 2 == 1 {
+        return Err(ImageError::OddHeight(height));
     }
     Ok(())
 }

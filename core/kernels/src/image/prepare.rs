@@ -1,6 +1,8 @@
-//! From a camera's frame to the tensor a model wants, in one pass over the region's rows.
-use super::resample::{Resampler, Wanted};
-use super::{ImageError, PixelFormat, Rect, check_frame, check_size, colour};
+//! From a camera's frame to the tensor a model wants, in one pass over those of the region's rows that it needs.
+use super::elements::Elements;
+use super::kernel::{Conversion, Kernel};
+use super::resample::{Plane, Resampler, Samples, padded};
+use super::{Filter, ImageError, PixelFormat, Rect, check_frame, check_size};
 
 /// Order of the axes of a picture tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub enum Fit {
     Crop,
 }
 
-/// What a model expects of a picture. An element is (pixel ÷ 255 − mean) ÷ std, per channel.
+/// What a model expects of a picture. An element is (pixel ÷ 255 − mean) ÷ std, per channel, computed in f32 as
+/// pixel × (1 ÷ (255 × std)) + (−mean ÷ std), each of the two factors rounded once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Axes of the tensor.
@@ -53,6 +56,8 @@ pub struct Picture {
     pub colour: Colour,
     /// From region to picture.
     pub fit: Fit,
+    /// How pixels are weighed.
+    pub filter: Filter,
     /// Value of every channel where a letterbox leaves the picture empty.
     pub fill: u8,
     /// x, y, width, height as fractions of the frame.
@@ -110,22 +115,22 @@ pub struct Target {
 /// Makes tensors from frames; all memory is taken by [`Preparer::new`].
 pub struct Preparer {
     frame: FrameSpec,
-    colour: Colour,
     target: Target,
-    layout: Layout,
-    fill: u8,
     /// Part of the target that the frame fills.
     inner: Rect,
-    resampler: Resampler,
-    resampled: Vec<u16>,
-    pixels: Vec<[u8; 3]>,
-    table: Table,
-}
-
-/// For each channel and value of a pixel the bytes of the element.
-enum Table {
-    One(Vec<[[u8; 1]; 256]>),
-    Four(Vec<[[u8; 4]; 256]>),
+    /// Of each plane that is read.
+    resamplers: Vec<Resampler>,
+    conversion: Conversion,
+    /// Of each channel, the plane of `bytes` that it comes from.
+    sources: &'static [usize],
+    /// One after the other, [`padded`] to the same length.
+    components: Vec<u16>,
+    /// The same as bytes of the colours wanted.
+    bytes: Vec<u8>,
+    /// A row of pixels whose channels follow one another.
+    line: Vec<u8>,
+    elements: Elements,
+    kernel: Kernel,
 }
 
 impl Preparer {
@@ -134,6 +139,19 @@ impl Preparer {
     /// # Errors
     /// [`ImageError`] naming the field that cannot be used.
     pub fn new(frame: FrameSpec, picture: &Picture, target: Target) -> Result<Self, ImageError> {
+        Self::with_kernel(frame, picture, target, Kernel::best())
+    }
+
+    /// As [`Preparer::new`], with the instructions named; the tensor is the same.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_kernel(
+        frame: FrameSpec,
+        picture: &Picture,
+        target: Target,
+        kernel: Kernel,
+    ) -> Result<Self, ImageError> {
         check_frame(frame.format, frame.width, frame.height)?;
         check_size(target.width, target.height)?;
         let mut region = Rect::whole(frame.width, frame.height).part(picture.region)?;
@@ -143,35 +161,34 @@ impl Preparer {
             Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
             Fit::Crop => region = region.inscribed(target.width, target.height),
         }
-        let grey = picture.colour == Colour::Grey;
-        let wanted = if grey { Wanted::Luma } else { Wanted::All };
-        let resampler = Resampler::new(frame.format, wanted, region, inner.width, inner.height);
+        let (samples, conversion) = way(frame.format, picture.colour);
+        let size = [inner.width, inner.height];
+        let resampler = |&s: &Samples| Resampler::new(s, region, size, picture.filter, kernel);
+        let count: usize = samples.iter().map(|s| s.components()).sum();
         Ok(Self {
             frame,
-            colour: picture.colour,
             target,
-            layout: picture.layout,
-            fill: picture.fill,
             inner,
-            resampled: vec![0; inner.width * resampler.components()],
-            resampler,
-            pixels: vec![[picture.fill; 3]; target.width],
-            table: Table::new(picture, target.element)?,
+            resamplers: samples.iter().map(resampler).collect(),
+            conversion,
+            sources: sources(picture.colour, count),
+            components: vec![0; padded(inner.width) * count],
+            bytes: vec![0; padded(inner.width) * count],
+            line: vec![0; inner.width * picture.colour.channels()],
+            elements: Elements::new(picture, target, kernel)?,
+            kernel,
         })
     }
 
     /// Bytes of the tensor.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        let element = match self.table {
-            Table::One(_) => 1,
-            Table::Four(_) => 4,
-        };
-        self.target.width * self.target.height * self.colour.channels() * element
+        let Target { width, height, .. } = self.target;
+        width * height * self.sources.len() * self.elements.size()
     }
 
-    /// Fills the first bytes of `out` with the tensor of one frame, whose rows are `stride` bytes apart. Does not
-    /// allocate.
+    /// Fills the first bytes of `out` with the tensor of one frame, whose rows are `stride` bytes apart and whose planes
+    /// follow one another. Does not allocate.
     ///
     /// # Errors
     /// [`ImageError::Bytes`] if `frame` or `out` is too small.
@@ -181,151 +198,107 @@ impl Preparer {
         stride: usize,
         out: &mut [u8],
     ) -> Result<(), ImageError> {
-        self.check_frame_bytes(frame.len(), stride)?;
+        let first = stride.saturating_mul(self.frame.height).min(frame.len());
+        let planes = [&frame[..first], &frame[first..]].map(|bytes| Plane { bytes, stride });
+        self.prepare_planes(&planes, out)
+    }
+
+    /// As [`Preparer::prepare`], of a frame whose planes may lie anywhere.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prepare_planes(
+        &mut self,
+        planes: &[Plane<'_>],
+        out: &mut [u8],
+    ) -> Result<(), ImageError> {
+        self.check(planes)?;
         let (needed, given) = (self.output_bytes(), out.len());
-        let out = out.get_mut(..needed).ok_or(ImageError::Bytes {
-            what: "the tensor's buffer",
-            given,
-            needed,
-        })?;
+        let what = "the tensor's buffer";
+        let out = out.get_mut(..needed).ok_or(ImageError::Bytes { what, given, needed })?;
         for y in 0..self.target.height {
-            self.prepare_row(frame, stride, y);
-            match &self.table {
-                Table::One(table) => self.write_row(table, y, out),
-                Table::Four(table) => self.write_row(table, y, out),
+            if (self.inner.y..self.inner.y + self.inner.height).contains(&y) {
+                self.prepare_row(planes, y - self.inner.y);
+                self.write_row(y, out);
+            } else {
+                self.elements.fill_row(y, 0..self.target.width, out);
             }
         }
         Ok(())
     }
 
-    fn check_frame_bytes(&self, given: usize, stride: usize) -> Result<(), ImageError> {
+    fn check(&self, planes: &[Plane<'_>]) -> Result<(), ImageError> {
         let row = self.frame.width * self.frame.format.pixel_bytes();
-        if stride < row {
-            return Err(ImageError::Bytes {
-                what: "a row of the frame",
-                given: stride,
-                needed: row,
-            });
-        }
-        let needed = stride.saturating_mul(self.frame.height - 1).saturating_add(row);
-        if given < needed {
-            return Err(ImageError::Bytes { what: "the frame", given, needed });
+        for (plane, rows) in [self.frame.height, self.frame.height / 2].into_iter().enumerate() {
+            if plane < self.resamplers.len() {
+                check_plane(planes.get(plane), row, rows)?;
+            }
         }
         Ok(())
     }
 
-    /// Pixels of row `y` in the order R G B, or grey in the first byte.
-    fn prepare_row(&mut self, frame: &[u8], stride: usize, y: usize) {
+    /// Bytes of the colours wanted.
+    fn prepare_row(&mut self, planes: &[Plane<'_>], y: usize) {
+        let mut components = &mut self.components[..];
+        for (resampler, plane) in self.resamplers.iter_mut().zip(planes) {
+            let count = resampler.components() * padded(self.inner.width);
+            let (own, rest) = components.split_at_mut(count);
+            resampler.row(*plane, y, own);
+            components = rest;
+        }
+        self.kernel.convert(self.conversion, &self.components, &mut self.bytes);
+    }
+
+    fn write_row(&mut self, y: usize, out: &mut [u8]) {
         let Rect { x, width, .. } = self.inner;
-        if !(self.inner.y..self.inner.y + self.inner.height).contains(&y) {
-            return self.pixels.fill([self.fill; 3]);
-        }
-        // A row above may have been empty.
-        self.pixels[..x].fill([self.fill; 3]);
-        self.pixels[x + width..].fill([self.fill; 3]);
-        self.resampler.row(frame, stride, y - self.inner.y, &mut self.resampled);
-        let pixels = &mut self.pixels[x..x + width];
-        convert_row(self.frame.format, self.colour, &self.resampled, pixels);
-    }
-
-    fn write_row<const N: usize>(&self, table: &[[[u8; N]; 256]], y: usize, out: &mut [u8]) {
-        let (width, height) = (self.target.width, self.target.height);
-        let channels = table.len();
-        let (first, pixel_step, channel_step) = match self.layout {
-            Layout::Nhwc => (y * width * channels, channels, 1),
-            Layout::Nchw => (y * width, 1, width * height),
-        };
-        let elements = out.as_chunks_mut::<N>().0;
-        for (c, values) in table.iter().enumerate() {
-            let from = if self.colour == Colour::Bgr { 2 - c } else { c };
-            let row = elements[first + c * channel_step..].iter_mut().step_by(pixel_step);
-            for (element, pixel) in row.zip(&self.pixels) {
-                *element = values[usize::from(pixel[from])];
+        self.elements.fill_row(y, 0..x, out);
+        self.elements.fill_row(y, x + width..self.target.width, out);
+        let pitch = padded(width);
+        let plane = |source: usize| &self.bytes[source * pitch..][..pitch];
+        match (self.elements.layout(), self.sources) {
+            (Layout::Nhwc, &[a, b, c]) => {
+                self.kernel.interleave([a, b, c].map(plane), &mut self.line);
+                self.elements.write(0, [x, y], &self.line, out);
+            }
+            _ => {
+                for (channel, &source) in self.sources.iter().enumerate() {
+                    self.elements.write(channel, [x, y], &plane(source)[..width], out);
+                }
             }
         }
     }
 }
 
-fn convert_row(format: PixelFormat, colour: Colour, row: &[u16], pixels: &mut [[u8; 3]]) {
-    let threes = row.as_chunks::<3>().0;
+/// What is read of a format's planes, and how it becomes the colours wanted.
+fn way(format: PixelFormat, colour: Colour) -> (&'static [Samples], Conversion) {
     match (format, colour) {
-        (PixelFormat::Yuyv, Colour::Grey) => {
-            for (pixel, &y) in pixels.iter_mut().zip(row) {
-                pixel[0] = colour::grey_of(y);
-            }
-        }
-        (PixelFormat::Grey, _) => {
-            for (pixel, &y) in pixels.iter_mut().zip(row) {
-                *pixel = [colour::whole(y); 3];
-            }
-        }
-        (PixelFormat::Rgb24, Colour::Grey) => {
-            for (pixel, rgb) in pixels.iter_mut().zip(threes) {
-                pixel[0] = colour::luma(rgb.map(colour::whole));
-            }
-        }
-        (PixelFormat::Yuyv, _) => {
-            for (pixel, &yuv) in pixels.iter_mut().zip(threes) {
-                *pixel = colour::rgb_of(yuv);
-            }
-        }
-        (PixelFormat::Rgb24, _) => {
-            for (pixel, rgb) in pixels.iter_mut().zip(threes) {
-                *pixel = rgb.map(colour::whole);
-            }
-        }
+        (PixelFormat::Yuyv, Colour::Grey) => (&[Samples::YuyvLuma], Conversion::LumaToGrey),
+        (PixelFormat::Yuyv, _) => (&[Samples::Yuyv], Conversion::YuvToRgb),
+        (PixelFormat::Nv12, Colour::Grey) => (&[Samples::Single], Conversion::LumaToGrey),
+        (PixelFormat::Nv12, _) => (&[Samples::Single, Samples::Chroma], Conversion::YuvToRgb),
+        (PixelFormat::Grey, _) => (&[Samples::Single], Conversion::Whole),
+        (PixelFormat::Rgb24, Colour::Grey) => (&[Samples::Rgb], Conversion::RgbToGrey),
+        (PixelFormat::Rgb24, _) => (&[Samples::Rgb], Conversion::Whole),
     }
 }
 
-impl Table {
-    fn new(picture: &Picture, element: Element) -> Result<Self, ImageError> {
-        match element {
-            Element::F32 => Self::filled(picture, |real| real.to_le_bytes()).map(Self::Four),
-            Element::I8 { scale, zero_point } => {
-                let quantize = quantizer(scale, zero_point, -128, 127)?;
-                Self::filled(picture, |real| [quantize(real).to_le_bytes()[0]]).map(Self::One)
-            }
-            Element::U8 { scale, zero_point } => {
-                let quantize = quantizer(scale, zero_point, 0, 255)?;
-                Self::filled(picture, |real| [quantize(real).to_le_bytes()[0]]).map(Self::One)
-            }
-        }
-    }
-
-    fn filled<const N: usize>(
-        picture: &Picture,
-        bytes: impl Fn(f32) -> [u8; N],
-    ) -> Result<Vec<[[u8; N]; 256]>, ImageError> {
-        let channel = |c: usize| {
-            let (mean, std) = (picture.mean[c], picture.std[c]);
-            if !mean.is_finite() || !std.is_finite() || std == 0.0 {
-                return Err(ImageError::Normalisation { channel: c, mean, std });
-            }
-            Ok(std::array::from_fn(|pixel| bytes(normalised(pixel, mean, std))))
-        };
-        (0..picture.colour.channels()).map(channel).collect()
+fn sources(colour: Colour, components: usize) -> &'static [usize] {
+    match (colour, components) {
+        (Colour::Grey, _) => &[0],
+        (_, 1) => &[0, 0, 0],
+        (Colour::Rgb, _) => &[0, 1, 2],
+        (Colour::Bgr, _) => &[2, 1, 0],
     }
 }
 
-/// Computed in f64 and rounded once.
-#[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32 that is meant")]
-fn normalised(pixel: usize, mean: f32, std: f32) -> f32 {
-    let pixel = u8::try_from(pixel).expect("a table has 256 entries");
-    ((f64::from(pixel) / 255.0 - f64::from(mean)) / f64::from(std)) as f32
-}
-
-fn quantizer(
-    scale: f32,
-    zero_point: i32,
-    least: i32,
-    most: i32,
-) -> Result<impl Fn(f32) -> i32, ImageError> {
-    if !(scale.is_finite() && scale > 0.0) {
-        return Err(ImageError::Scale(scale));
+fn check_plane(plane: Option<&Plane<'_>>, row: usize, rows: usize) -> Result<(), ImageError> {
+    let (given, stride) = plane.map_or((0, row), |plane| (plane.bytes.len(), plane.stride));
+    if stride < row {
+        return Err(ImageError::Bytes { what: "a row of the frame", given: stride, needed: row });
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a cast from f64 saturates")]
-    Ok(move |real: f32| {
-        let steps = (f64::from(real) / f64::from(scale)).round_ties_even() as i32;
-        steps.saturating_add(zero_point).clamp(least, most)
-    })
+    let needed = stride.saturating_mul(rows - 1).saturating_add(row);
+    if given < needed {
+        return Err(ImageError::Bytes { what: "the frame", given, needed });
+    }
+    Ok(())
 }

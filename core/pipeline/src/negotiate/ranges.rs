@@ -1,4 +1,5 @@
 //! What two ports have in common, and one format of it. The rules are those of `format.h`, `edgemill_format_range`.
+use edgemill_abi::format::Image;
 use edgemill_abi::raw::{self, FormatRange, Plane};
 use edgemill_abi::{DType, Format, FormatError, Kind};
 
@@ -124,26 +125,26 @@ fn series(a: &FormatRange, b: &FormatRange) -> Option<(raw::Series, raw::Series)
 pub(super) fn fix(range: &FormatRange) -> Result<Format, FormatError> {
     let mut format = range.most;
     if Kind::from_raw(format.kind) == Some(Kind::Image) {
-        format.payload =
-            lay_out(*range.most.payload.image(), range.least.payload.image().width).into();
+        format.payload = lay_out(*range.most.payload.image(), range.least.payload.image()).into();
     }
     Format::new(&format)
 }
 
-/// Pixels packed row after row in one plane, for the formats we know; YUYV wants an even width.
-fn lay_out(mut image: raw::Image, least_width: u32) -> raw::Image {
-    if image.fourcc == raw::FOURCC_YUYV && image.width % 2 == 1 && image.width > least_width {
-        image.width -= 1;
+/// Pixels packed row after row, plane after plane, for the formats we know; YUYV wants an even width, NV12 even sides.
+fn lay_out(mut image: raw::Image, least: &raw::Image) -> raw::Image {
+    let evened = |side: u32, least: u32| if side > least { side & !1 } else { side };
+    if matches!(image.fourcc, raw::FOURCC_YUYV | raw::FOURCC_NV12) {
+        image.width = evened(image.width, least.width);
     }
-    let pixel = match image.fourcc {
-        raw::FOURCC_GREY => 1,
-        raw::FOURCC_YUYV => 2,
-        raw::FOURCC_RGB24 => 3,
-        _ => return image,
-    };
-    image.plane_count = image.plane_count.max(1);
+    if image.fourcc == raw::FOURCC_NV12 {
+        image.height = evened(image.height, least.height);
+    }
+    let Some(packed) = Image::packed(image.fourcc, image.width, image.height) else { return image };
+    if image.plane_count == 0 {
+        image.plane_count = packed.plane_count;
+    }
     if image.planes == [Plane::default(); raw::MAX_PLANES] {
-        image.planes[0].stride = image.width.saturating_mul(pixel);
+        image.planes = packed.planes;
     }
     image
 }

@@ -45,7 +45,7 @@ impl RawContract {
             rate_hz: window.map_or(0.0, |w| w.rate_hz),
             head: keep(&contract.head),
             label_count: count(labels.len()),
-            reserved: 0,
+            filter: picture.map_or(0, |p| p.filter.raw()),
             labels: if labels.is_empty() { ptr::null() } else { labels.as_ptr() },
         };
         Self { raw, _texts: texts, _labels: labels, _tensors: tensors }
