@@ -11,7 +11,7 @@ mod prepare;
 mod resample;
 
 pub use draw::{draw_letterboxed, draw_letterboxed_into};
-pub use geometry::Rect;
+pub use geometry::{Placement, Rect};
 pub use jpeg::{Limits, decode_jpeg};
 pub use prepare::{Colour, Element, Fit, FrameSpec, Layout, Picture, Preparer, Target};
 

@@ -1,6 +1,6 @@
 //! From a camera's frame to the tensor a model wants, in one pass over the region's rows.
 use super::resample::{Resampler, Wanted};
-use super::{ImageError, PixelFormat, Rect, check_frame, check_size, colour};
+use super::{ImageError, PixelFormat, Placement, Rect, check_frame, colour};
 
 /// Order of the axes of a picture tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +135,12 @@ impl Preparer {
     /// [`ImageError`] naming the field that cannot be used.
     pub fn new(frame: FrameSpec, picture: &Picture, target: Target) -> Result<Self, ImageError> {
         check_frame(frame.format, frame.width, frame.height)?;
-        check_size(target.width, target.height)?;
-        let mut region = Rect::whole(frame.width, frame.height).part(picture.region)?;
-        let mut inner = Rect::whole(target.width, target.height);
-        match picture.fit {
-            Fit::Stretch => {}
-            Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
-            Fit::Crop => region = region.inscribed(target.width, target.height),
-        }
+        let Placement { region, inner } = Placement::new(
+            [frame.width, frame.height],
+            picture.region,
+            picture.fit,
+            [target.width, target.height],
+        )?;
         let grey = picture.colour == Colour::Grey;
         let wanted = if grey { Wanted::Luma } else { Wanted::All };
         let resampler = Resampler::new(frame.format, wanted, region, inner.width, inner.height);
