@@ -12,7 +12,7 @@ mod ssd;
 pub use anchors::{Anchor, ssd_anchors};
 pub use grid::{GridError, Grids, decode_grids};
 pub use nms::{Suppression, iou};
-pub use ready::{Rows, decode_centred};
+pub use ready::{Rows, decode_centred, take_finished};
 pub use ssd::{Scores, SsdHead, Variances, decode_ssd};
 
 /// A box with its class and the score it has there.

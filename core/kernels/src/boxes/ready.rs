@@ -45,6 +45,24 @@ pub fn decode_centred(numbers: &[f32], rows: &Rows, threshold: f32, out: &mut Ve
     }
 }
 
+/// Appends a candidate for each finished box whose score reaches `threshold`: edges, the number of its class and its
+/// score lie in three lists. Edges stay in the units they come in. Does not allocate while `out` has room.
+pub fn take_finished(
+    edges: impl Iterator<Item = [f32; 4]>,
+    classes: impl Iterator<Item = f32>,
+    scores: impl Iterator<Item = f32>,
+    threshold: f32,
+    out: &mut Vec<Candidate>,
+) {
+    for ((edges, class), score) in edges.zip(classes).zip(scores) {
+        if score >= threshold && class >= 0.0 {
+            #[expect(clippy::cast_possible_truncation, reason = "a cast from f32 saturates")]
+            #[expect(clippy::cast_sign_loss, reason = "it is not below 0")]
+            out.push(Candidate { edges, score, class: class.round() as u32 });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +93,14 @@ mod tests {
         let mut out = Vec::new();
         decode_centred(&[0.5; 9], &rows, 0.1, &mut out);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn finished_boxes_are_taken_as_they_are() {
+        let edges = [[0.0, 0.1, 0.2, 0.3]; 3];
+        let (classes, scores) = ([2.0, -1.0, 1.0], [0.9, 0.9, f32::NAN]);
+        let mut out = Vec::new();
+        take_finished(edges.into_iter(), classes.into_iter(), scores.into_iter(), 0.5, &mut out);
+        assert_eq!(out, [Candidate { edges: edges[0], score: 0.9, class: 2 }]);
     }
 }

@@ -34,10 +34,12 @@ pub struct SsdHead {
     pub scores: Scores,
     /// Of the corrections.
     pub variances: Variances,
+    /// Whether a correction is of x, y, width and height, instead of y, x, height and width.
+    pub x_first: bool,
 }
 
 /// Appends a candidate for each anchor whose best class but the background reaches `threshold`. A row of `boxes` is the
-/// correction of y, x, height and width. Edges are fractions of the model's picture. Does not allocate while `out` has
+/// correction of one. Edges are fractions of the model's picture. Does not allocate while `out` has
 /// room.
 pub fn decode_ssd(
     boxes: &[f32],
@@ -49,7 +51,8 @@ pub fn decode_ssd(
     let first = usize::from(head.background);
     let rows = boxes.as_chunks::<4>().0.iter().zip(scores.chunks_exact(first + head.classes));
     let variances = head.variances;
-    for ((&[y, x, height, width], scores), anchor) in rows.zip(&head.anchors) {
+    for ((&[a, b, c, d], scores), anchor) in rows.zip(&head.anchors) {
+        let [x, y, width, height] = if head.x_first { [a, b, c, d] } else { [b, a, d, c] };
         let Some((class, raw)) = best(scores[first..].iter().copied()) else { continue };
         let score = score(raw, scores, head.scores);
         if score >= threshold {
@@ -90,6 +93,7 @@ mod tests {
             background: true,
             scores: Scores::Probabilities,
             variances: Variances { centre: 10.0, side: 5.0 },
+            x_first: false,
         };
         let mut out = Vec::new();
         decode_ssd(boxes.as_flattened(), &scores, &head, 0.5, &mut out);
