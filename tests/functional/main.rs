@@ -12,6 +12,7 @@ mod faults;
 mod graphs;
 mod hangs;
 mod keys;
+mod look;
 mod million;
 mod notify;
 mod policies;

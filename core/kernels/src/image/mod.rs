@@ -3,16 +3,23 @@
 //! There is one resampling routine (`resample`): the replay camera, training, evaluation and the pipeline
 //! all see pictures through it. A frame is resampled in its own colour space and converted afterwards.
 
+mod bmp;
 mod colour;
 mod draw;
+mod file;
 mod geometry;
 mod jpeg;
+mod mark;
+mod png;
 mod prepare;
 mod resample;
 
 pub use draw::{draw_letterboxed, draw_letterboxed_into};
+pub use file::{PICTURE_EXTENSIONS, decode_picture};
 pub use geometry::{Placement, Rect};
 pub use jpeg::{Limits, decode_jpeg};
+pub use mark::{Mark, mark};
+pub use png::encode_png;
 pub use prepare::{Colour, Element, Fit, FrameSpec, Layout, Picture, Preparer, Target};
 
 /// How the pixels of a frame are laid out; each a V4L2 format of one plane.
@@ -94,6 +101,9 @@ pub enum ImageError {
     /// Not a JPEG, damaged, or beyond the limits.
     #[error("cannot decode the JPEG: {0}")]
     Jpeg(String),
+    /// A PNG or a bitmap, damaged or beyond the limits.
+    #[error("cannot decode the picture: {0}")]
+    File(String),
     /// A side is 0 or too long.
     #[error("a picture of {width}×{height} pixels: each side must be 1 to {MAX_SIDE}")]
     Size {
