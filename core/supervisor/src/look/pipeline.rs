@@ -132,12 +132,9 @@ impl Run {
     /// Waits for what the picture that was handed over comes to.
     fn wait(&self, pipeline: &Pipeline) -> Result<Vec<Finding>, Failure> {
         loop {
-            match self.findings.recv_timeout(TICK) {
-                Ok(found) => return Ok(found),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::internal("the stage that hands over boxes is gone"));
-                }
+            let found = self.findings.recv_timeout(TICK);
+            if let Ok(found) = found {
+                return Ok(found);
             }
             while let Ok(event) = self.runtime.events().try_recv() {
                 if let Event::Halted { stage, why } | Event::Fatal { stage, why } = event {
@@ -145,6 +142,9 @@ impl Run {
                     let text = format!("{at}: stage `{stage}`: {why}");
                     return Err(Failure::new(Exit::Fault, text));
                 }
+            }
+            if found == Err(RecvTimeoutError::Disconnected) {
+                return Err(Failure::internal("the stage that hands over boxes is gone"));
             }
         }
     }
