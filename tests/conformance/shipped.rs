@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use edgemill_host::params::ParamInput;
 use edgemill_host::{ModelContract, Outcome, ValidateOptions, validate};
-use edgemill_model::contract::Contract;
+use edgemill_model::contract::{Colour, Contract, Fit, Layout, Picture};
 use edgemill_model::graph::{Clamp, Constant, Element, Graph, GraphError, Op};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
@@ -21,7 +21,9 @@ pub fn cases() -> Vec<Case> {
         shipped("preprocess-image", "", &[TIMER, FAIL_SAFE], || given(vec![])),
         shipped("infer-int8", "", &[TIMER, FAIL_SAFE], int8),
         shipped("infer-candle", "", &[TIMER, REALTIME, FAIL_SAFE], float),
+        shipped("decode-detections", "", &[TIMER, FAIL_SAFE], detector),
         shipped("decide-rule", "", &[TIMER, FAIL_SAFE], || given(vec![])),
+        shipped("decide-rule", "_on_boxes", &[TIMER, FAIL_SAFE], detector),
         shipped("actuate-log", "", &[TIMER, REALTIME], log),
         Case::new("shipped_actuate-gpio_without_a_chip", gpio),
         shipped("probe", "_as_a_source", &[TIMER, FLUSH, REALTIME, FAIL_SAFE], || {
@@ -92,6 +94,33 @@ fn gpio() -> Verdict {
     let later = ["missing-parameter", "order", "contract"];
     let tried = found.iter().chain(&later).all(|check| passed.contains(check));
     expect(report.is_conforming() && tried, || report.to_string())
+}
+
+/// The contract of a detector of two classes in pictures of 64 × 64.
+fn detector() -> ValidateOptions {
+    let spec =
+        |shape: &[u32]| TensorSpec { dtype: DType::F32, shape: shape.to_vec(), quantization: None };
+    let picture = Picture {
+        layout: Layout::Nchw,
+        colour: Colour::Bgr,
+        fit: Fit::Letterbox,
+        fill: 114,
+        filter: edgemill_model::contract::Filter::default(),
+        region: [0.0, 0.0, 1.0, 1.0],
+        mean: [0.0; 4],
+        std: [1.0; 4],
+    };
+    let contract = Contract {
+        inputs: vec![spec(&[1, 3, 64, 64])],
+        outputs: vec![spec(&[1, 84, 7])],
+        picture: Some(picture),
+        window: None,
+        head: "yolox".to_owned(),
+        labels: ["person", "car"].map(str::to_owned).to_vec(),
+    };
+    let (model, version) = ("street".to_owned(), "1.0.0".to_owned());
+    let contract = Some(ModelContract { model, version, contract });
+    ValidateOptions { contract, ..given(vec![]) }
 }
 
 /// Four numbers to three, by int8 weights.

@@ -55,10 +55,21 @@ pub fn release(counter: u64, boards: Boards) -> Release {
 
 /// A package for the site's device, signed by `ring`.
 pub fn package(site: &Site, ring: &KeyRing, name: &str, release: Release) -> PathBuf {
+    let payload: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    package_of(site, ring, name, &payload, release)
+}
+
+/// As [`package`], of a graph that can be run.
+pub fn package_of(
+    site: &Site,
+    ring: &KeyRing,
+    name: &str,
+    payload: &[u8],
+    release: Release,
+) -> PathBuf {
     let device = PublicDeviceKey::load(&site.folder.join("keys/device.pub")).unwrap();
     let path = site.folder.join(name);
-    let payload: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
-    let sealed = Package::pack(&payload, release).unwrap().seal(&[device]).unwrap().sign(ring);
+    let sealed = Package::pack(payload, release).unwrap().seal(&[device]).unwrap().sign(ring);
     sealed.write_file(&path).unwrap();
     path
 }

@@ -14,6 +14,7 @@ mod graphs;
 mod hangs;
 mod hostile;
 mod keys;
+mod look;
 mod million;
 mod notify;
 mod policies;

@@ -31,6 +31,7 @@ const LAW: &[(&str, &[&str])] = &[
     ),
     ("sdk", &["abi"]),
     ("preprocess-image", &["sdk", "kernels"]),
+    ("decode-detections", &["sdk", "kernels"]),
     ("infer-int8", &["sdk", "engine"]),
     ("infer-candle", &["sdk", "reference"]),
     ("decide-rule", &["sdk"]),

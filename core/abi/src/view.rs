@@ -111,7 +111,8 @@ unsafe fn bytes_of<'a>(buffer: &raw::Buffer, needed: u64) -> Result<&'a [u8], Vi
 }
 
 fn aligned(bytes: &[u8], align: usize) -> Result<&[u8], ViewError> {
-    if bytes.as_ptr().addr().is_multiple_of(align) {
+    // No boxes are no bytes, wherever they are.
+    if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(align) {
         Ok(bytes)
     } else {
         Err(ViewError::Misaligned(align))
@@ -378,6 +379,12 @@ mod tests {
         // SAFETY: as in `refusal`.
         let Ok(PacketView::Detections(two)) = (unsafe { PacketView::new(&two) }) else { panic!() };
         assert_eq!(two.boxes().len(), 2);
+        let none = packet(3, raw::Detections { count: 0, ..one }, &mut memory, 64);
+        // SAFETY: as in `refusal`.
+        let Ok(PacketView::Detections(none)) = (unsafe { PacketView::new(&none) }) else {
+            panic!()
+        };
+        assert!(none.boxes().is_empty());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! A source is a [`Stage`] without inputs and with one output, `out`. What it may be told is in [`SOURCES`], and
 //! [`create`] checks what it is told against that. A source never waits long in a call, whatever its rate, so that a
-//! stop or a reload finds it soon; it allocates in a call only where a JPEG must be decoded.
+//! stop or a reload finds it soon; it allocates in a call only where a picture must be decoded.
 #![deny(unsafe_code)]
 
 mod camera;
 mod csv;
+pub mod look;
 mod pace;
 mod params;
 pub mod pattern;
@@ -51,7 +52,7 @@ pub const SOURCES: [Descriptor; 4] = [
     Descriptor { name: "v4l", summary: "A V4L2 camera.", params: camera::PARAMS },
     Descriptor {
         name: "replay",
-        summary: "A folder of JPEG pictures or a file of raw frames, played as if by a camera.",
+        summary: "A folder of pictures or a file of raw frames, played as if by a camera.",
         params: replay::PARAMS,
     },
     Descriptor {

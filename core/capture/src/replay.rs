@@ -1,11 +1,13 @@
-//! Frames from files: a folder of JPEG pictures, drawn as a camera would have delivered them, or one file of raw frames
+//! Frames from files: a folder of pictures, drawn as a camera would have delivered them, or one file of raw frames
 //! as a camera delivered them.
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use edgemill_kernels::image::{ImageError, Limits, decode_jpeg, draw_letterboxed_into};
+use edgemill_kernels::image::{
+    ImageError, Limits, PICTURE_EXTENSIONS, RgbPicture, decode_picture, draw_letterboxed_into,
+};
 
 use crate::params::{Kind, Param};
 use crate::picture::{self, Picture};
@@ -17,7 +19,7 @@ pub(crate) const PARAMS: &[Param] = &[
     Param {
         name: "path",
         unit: "",
-        help: "A folder of JPEG pictures, played in the order of their paths, or one file of raw frames.",
+        help: "A folder of JPEG, PNG or BMP pictures, played in the order of their paths, or one file of raw frames.",
         kind: Kind::Text { fallback: None },
     },
     picture::width(2),
@@ -57,7 +59,10 @@ pub enum ReplayError {
         source: io::Error,
     },
     /// No picture.
-    #[error("{} holds no file that ends in .jpg or .jpeg; set `path` to a folder that does", show(.0))]
+    #[error(
+        "{} holds no file that ends in .jpg, .jpeg, .png or .bmp; set `path` to a folder that does",
+        show(.0)
+    )]
     NoPictures(PathBuf),
     /// Too large or too deep.
     #[error(
@@ -102,10 +107,8 @@ impl Recording {
     /// Lists the folder, or measures the file.
     pub(crate) fn open(path: &Path, picture: &Picture) -> Result<Self, ReplayError> {
         let kind = fs::metadata(path).map_err(|source| read(path, source))?;
-        if kind.is_dir() {
-            Ok(Self::Folder { files: list(path)?, bytes: Vec::new() })
-        } else if is_jpeg(path) {
-            Ok(Self::Folder { files: vec![path.to_path_buf()], bytes: Vec::new() })
+        if kind.is_dir() || is_picture(path) {
+            Ok(Self::Folder { files: pictures(path)?, bytes: Vec::new() })
         } else {
             raw(path, kind.len(), picture)
         }
@@ -154,14 +157,22 @@ fn raw(path: &Path, bytes: u64, picture: &Picture) -> Result<Recording, ReplayEr
     Ok(Recording::Raw { path: path.to_path_buf(), file, frames: bytes / frame })
 }
 
-/// All pictures below `folder`, in the order of their paths, which is the same on every file system.
+/// All pictures below a folder, in the order of their paths, or the one that `path` is.
+///
+/// # Errors
+/// There is none, there are too many, or the folder cannot be read.
+pub fn pictures(path: &Path) -> Result<Vec<PathBuf>, ReplayError> {
+    if path.is_file() { Ok(vec![path.to_path_buf()]) } else { list(path) }
+}
+
+/// In the order of their paths, which is the same on every file system.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, ReplayError> {
     let mut files = Vec::new();
     let mut folders = vec![(folder.to_path_buf(), 0)];
     while let Some((inner, depth)) = folders.pop() {
         for entry in fs::read_dir(&inner).map_err(|source| read(&inner, source))? {
             let path = entry.map_err(|source| read(&inner, source))?.path();
-            if is_jpeg(&path) {
+            if is_picture(&path) {
                 files.push(path);
             } else if path.is_dir() {
                 folders.push((path, depth + 1));
@@ -178,9 +189,24 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReplayError> {
     Ok(files)
 }
 
-fn is_jpeg(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"))
+fn is_picture(path: &Path) -> bool {
+    let ends_in = |known: &&str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+    PICTURE_EXTENSIONS.iter().any(|known| ends_in(&known))
+}
+
+/// Decodes a picture's file, by way of `bytes`, which are kept for the next.
+pub(crate) fn open_picture(path: &Path, bytes: &mut Vec<u8>) -> Result<RgbPicture, ReplayError> {
+    let limits = Limits::default();
+    bytes.clear();
+    let file = File::open(path).map_err(|source| read(path, source))?;
+    file.take(limits.file_bytes as u64 + 1)
+        .read_to_end(bytes)
+        .map_err(|source| read(path, source))?;
+    decode_picture(bytes, limits).map_err(|source| damaged(path, source))
+}
+
+fn damaged(path: &Path, source: ImageError) -> ReplayError {
+    ReplayError::Picture { path: path.to_path_buf(), source }
 }
 
 fn draw_picture(
@@ -189,18 +215,10 @@ fn draw_picture(
     picture: &Picture,
     out: &mut [u8],
 ) -> Result<(), ReplayError> {
-    let limits = Limits::default();
-    bytes.clear();
-    let file = File::open(path).map_err(|source| read(path, source))?;
-    file.take(limits.file_bytes as u64 + 1)
-        .read_to_end(bytes)
-        .map_err(|source| read(path, source))?;
-    decode_jpeg(bytes, limits)
-        .and_then(|decoded| {
-            let (width, height) = (picture.width as usize, picture.height as usize);
-            draw_letterboxed_into(&decoded, picture.pixels(), width, height, out)
-        })
-        .map_err(|source| ReplayError::Picture { path: path.to_path_buf(), source })
+    let decoded = open_picture(path, bytes)?;
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    draw_letterboxed_into(&decoded, picture.pixels(), width, height, out)
+        .map_err(|source| damaged(path, source))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = output::Output::new(cli.json);
     let done = match &cli.verb {
-        Verb::Run(args) => run::run(args),
+        Verb::Run(args) => run::run(args, &output),
         Verb::Check(args) => check::run(args, &output),
         Verb::Status(args) => status::run(args, &output),
         Verb::Plugin(verb) => plugin::run(verb, &output),

@@ -28,7 +28,10 @@ pub fn describe(format: &Format) -> String {
             format!("image {} {}x{}", code(image.fourcc()), image.width(), image.height())
         }
         Format::Tensor(tensor) => format!("tensor {} {:?}", tensor.dtype(), tensor.shape()),
-        Format::Detections(found) => format!("detections, at most {}", found.count()),
+        Format::Detections(found) => {
+            let (count, (width, height)) = (found.count(), found.frame());
+            format!("detections, at most {count}, in frames of {width}x{height}")
+        }
         Format::Series(series) => format!(
             "series {} of {} x {} at {} Hz",
             series.dtype(),

@@ -25,6 +25,11 @@ pub enum Verb {
     /// Says what a pipeline would be: stages, ports, formats, pools; changes nothing on disk
     #[command(after_help = "Example: edgemilld check pipelines/traffic-light.toml")]
     Check(Check),
+    /// Says what a pipeline finds in pictures from files; drives nothing
+    #[command(
+        after_help = "Example: edgemilld look pipelines/street.toml --input pictures --annotate marked --json"
+    )]
+    Look(Look),
     /// Puts the actuators of a daemon that has died in their safe state
     #[command(
         name = "fail-safe",
@@ -68,6 +73,22 @@ pub struct Check {
     /// A pipeline's file, or a folder of them
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `look`.
+#[derive(Debug, clap::Args)]
+pub struct Look {
+    /// A pipeline's file
+    pub file: PathBuf,
+    /// A folder of JPEG, PNG or BMP pictures, or one picture: they take the place of the pipeline's source
+    #[arg(long, value_name = "DIR")]
+    pub input: PathBuf,
+    /// Write the pictures here, as PNG, with what was found marked
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
+    /// One JSON object for each box instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `fail-safe`.

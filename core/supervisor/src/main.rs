@@ -14,6 +14,7 @@ mod exit;
 mod fail_safe;
 mod keeper;
 mod log;
+mod look;
 mod maker;
 mod models;
 mod plugins;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().verb {
         Verb::Run(args) => run(args, began),
         Verb::Check(args) => check::run(&args).map(|()| Exit::Done),
+        Verb::Look(args) => look::run(&args).map(|()| Exit::Done),
         Verb::FailSafe(args) => fail_safe::run(&args).map(|()| Exit::Done),
         Verb::MakeKeys(args) => models::make_keys(&args.folder).map(|()| Exit::Done),
     };

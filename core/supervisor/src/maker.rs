@@ -105,6 +105,14 @@ impl Maker {
         self.models.gone_back()
     }
 
+    /// Names of the model's classes.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub fn labels(&self, model: &Located<String>) -> Result<Vec<String>, Failure> {
+        Ok(self.models.contract(model)?.contract.labels)
+    }
+
     /// Says what the stage is; for a plugin that loads its library.
     ///
     /// # Errors

@@ -1,23 +1,40 @@
-//! Turns a classifier's numbers into a named decision: the label of the greatest number, its score, and patience with
-//! numbers that waver.
+//! Turns what a model found into a named decision, with patience for what wavers.
 //!
-//! Input `in`: the model's first output, as its contract says, or the same in f32. Output `out`: an event for each
-//! tensor, with the values `score` (0 to 1), `class` (its index) and `margin` (score above the runner-up's).
+//! Of a classifier: input `in` is the model's first output, as its contract says, or the same in f32. Output `out` is an
+//! event for each tensor, named by the label of the greatest number, with the values `score` (0 to 1), `class` (its index)
+//! and `margin` (score above the runner-up's).
+//!
+//! Of a detector, which its contract's `head` tells: input `in` are the boxes that `decode-detections` made. Output `out` is
+//! an event for each frame, that there are enough of a class in a region, or too few, with the values `count` and `score`
+//! (the highest of those counted, or 0).
 #![forbid(unsafe_code)]
 
+mod count;
 mod params;
+mod patience;
 mod process;
 
 use edgemill_sdk::{
     Call, Contract, DType, Error, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
 };
 
+use count::Count;
 use params::Params;
 use process::{Decision, names_of};
 
+/// Heads of models that find boxes.
+const DETECTORS: [&str; 4] = ["yolox", "yolo", "ssd", "boxes"];
+/// The most boxes that a frame may have.
+const MOST_BOXES: u32 = 1000;
+
 struct Rule {
     params: Params,
-    decision: Decision,
+    rule: Option<Kind>,
+}
+
+enum Kind {
+    Class(Decision),
+    Count(Count),
 }
 
 impl Plugin for Rule {
@@ -26,35 +43,48 @@ impl Plugin for Rule {
     const REALTIME: bool = true;
 
     fn create(_: Host<'_>, params: Params) -> Result<Self> {
-        let decision = Decision::new(&params, Vec::new());
-        Ok(Self { params, decision })
+        Ok(Self { params, rule: None })
     }
 
     fn ports(&mut self, contract: Option<Contract>) -> Result<Ports> {
         let contract = contract.ok_or_else(|| {
             Error::unfit("it needs a model's labels: name one by `contract = \"…\"` in the stage")
         })?;
-        let output = contract.outputs[0];
-        let names = names_of(&contract.labels, output.elements())?;
-        self.decision = Decision::new(&self.params, names);
-        let mut input = Port::new("in", Range::tensor(output));
-        if output.dtype() != DType::F32 {
-            input = input.or(Range::tensor(in_f32(&output)?));
-        }
+        let (rule, input) = if DETECTORS.contains(&contract.head.as_str()) {
+            let count = Count::new(&self.params, &contract.labels)?;
+            (Kind::Count(count), Port::new("in", Range::detections(MOST_BOXES)))
+        } else {
+            let output = contract.outputs[0];
+            let names = names_of(&contract.labels, output.elements())?;
+            (Kind::Class(Decision::new(&self.params, names)), numbers(&output)?)
+        };
+        self.rule = Some(rule);
         Ok(Ports::new().input(input).output(Port::new("out", Range::event())))
     }
 
     fn activate<'m>(&mut self, _: Setup<'m>) -> Result<()> {
-        self.decision.forget();
+        match &mut self.rule {
+            Some(Kind::Class(decision)) => decision.forget(),
+            Some(Kind::Count(count)) => count.forget(),
+            None => {}
+        }
         Ok(())
     }
 
     fn process<'m>(&mut self, (): &mut (), call: &Call<'_, 'm>) -> Result<()> {
-        match call.tensor(0)? {
-            Some(tensor) => call.emit(0, self.decision.event(&tensor)?),
-            None => Ok(()),
-        }
+        let event = match &mut self.rule {
+            Some(Kind::Class(decision)) => call.tensor(0)?.map(|tensor| decision.event(&tensor)),
+            Some(Kind::Count(count)) => call.detections(0)?.map(|found| count.event(&found)),
+            None => None,
+        };
+        event.map_or(Ok(()), |event| call.emit(0, event?))
     }
+}
+
+/// The port for a classifier's numbers.
+fn numbers(output: &format::Tensor) -> Result<Port> {
+    let port = Port::new("in", Range::tensor(*output));
+    Ok(if output.dtype() == DType::F32 { port } else { port.or(Range::tensor(in_f32(output)?)) })
 }
 
 /// The same tensor in real numbers, as a model run in f32 gives it.

@@ -1,7 +1,8 @@
-//! From numbers to a decision. Nothing here allocates after `ports`.
+//! From a classifier's numbers to a decision. Nothing here allocates after `ports`.
 use edgemill_sdk::{Error, Event, Name, Result, TensorView};
 
 use crate::params::{Params, Scores};
+use crate::patience::Patience;
 
 /// An event's name for each label: cut to what fits, and where two would be the same, told apart by `~` and the
 /// class's index.
@@ -39,33 +40,19 @@ struct Best {
 pub struct Decision {
     scores: Scores,
     threshold: f64,
-    hold: u32,
-    unknown: Name,
     names: Vec<Name>,
-    standing: Name,
-    candidate: Name,
-    /// How many times in a row the candidate came.
-    seen: u32,
+    patience: Patience,
 }
 
 impl Decision {
     pub fn new(params: &Params, names: Vec<Name>) -> Self {
-        let unknown = Name::fitted(&params.unknown);
-        Self {
-            scores: params.scores,
-            threshold: params.threshold,
-            hold: params.hold,
-            unknown,
-            names,
-            standing: unknown,
-            candidate: unknown,
-            seen: 0,
-        }
+        let (scores, threshold) = (params.scores, params.threshold);
+        Self { scores, threshold, names, patience: Patience::new(params) }
     }
 
     /// As if no tensor had come yet.
     pub fn forget(&mut self) {
-        (self.standing, self.candidate, self.seen) = (self.unknown, self.unknown, 0);
+        self.patience.forget();
     }
 
     /// The decision that stands after this tensor, with the tensor's own values.
@@ -73,21 +60,13 @@ impl Decision {
         let best = best_of(tensor, self.scores)?;
         let sure = best.score >= self.threshold;
         let named = self.names.get(best.class).copied();
-        self.settle(named.filter(|_| sure).unwrap_or(self.unknown));
+        let standing = self.patience.settle(named.filter(|_| sure));
         let class = f64::from(u32::try_from(best.class).unwrap_or(u32::MAX));
-        let event = Event::named(self.standing)
+        let event = Event::named(standing)
             .with(Name::fitted("score"), best.score)
             .and_then(|event| event.with(Name::fitted("class"), class))
             .and_then(|event| event.with(Name::fitted("margin"), best.margin));
         event.ok_or_else(|| Error::unfit("an event holds fewer than three values"))
-    }
-
-    fn settle(&mut self, name: Name) {
-        self.seen = if name == self.candidate { self.seen.saturating_add(1) } else { 1 };
-        self.candidate = name;
-        if self.seen >= self.hold {
-            self.standing = name;
-        }
     }
 }
 

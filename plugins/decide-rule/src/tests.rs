@@ -82,6 +82,52 @@ fn doubt_and_wavering_are_answered_as_the_parameters_say() {
 }
 
 #[test]
+fn boxes_are_counted_by_class_score_and_place() {
+    let format = tensor(raw::DTYPE_F32, 6, 0.0, 0);
+    let contract = Contract { head: "yolox".into(), ..contract(format, &["person", "car"]) };
+    let frame = raw::Detections { count: 4, frame_width: 100, frame_height: 50, reserved: 0 };
+    let frame = Format::Detections(format::Detections::new(frame).expect("valid"));
+    let found = |x0: f32, class_id: u32, score: f32| {
+        let raw::Detection { track_id, .. } = raw::Detection::default();
+        raw::Detection { x0, y0: 10.0, x1: x0 + 10.0, y1: 40.0, score, class_id, track_id }
+    };
+    // Centres at 15, 55, 60 and 85 of 100.
+    let boxes =
+        [found(10.0, 0, 0.9), found(50.0, 0, 0.5), found(55.0, 1, 0.8), found(80.0, 0, 0.4)];
+    let bytes: Vec<u8> = boxes.iter().flat_map(bytes_of).collect();
+    let (person, car) = (("class", Value::Text("person")), ("class", Value::Text("car")));
+    let left = ("left", Value::Float(0.5));
+    let cases: [(&[(&str, Value<'_>)], &str, f64, f64); 6] = [
+        (&[], "found", 4.0, 0.9),
+        (&[person], "person", 3.0, 0.9),
+        (&[car, ("event", Value::Text("traffic"))], "traffic", 1.0, 0.8),
+        (&[person, left, ("width", Value::Float(0.2))], "person", 1.0, 0.5),
+        (&[person, ("threshold", Value::Float(0.45)), left], "person", 1.0, 0.5),
+        (&[person, ("at-least", Value::Int(4)), ("unknown", Value::Text("few"))], "few", 3.0, 0.9),
+    ];
+    for (given, name, count, score) in cases {
+        let mut bench = Bench::new(&edgemill_entry, given).expect("created");
+        bench.ports(Some(&contract)).expect("ports");
+        bench.activate(&[frame], &[Format::Event], None).expect("activated");
+        let packet = bench.packet(frame, &bytes);
+        assert_eq!(bench.process(Reason::Input, &[Some(packet)]), Status::Ok);
+        let event = bench.emitted()[0].event();
+        assert_eq!(event.name().as_str(), name, "{given:?}");
+        let values: Vec<_> = event.values().iter().map(|(_, value)| *value).collect();
+        assert!(values[0] == count && (values[1] - score).abs() < 1e-6, "{given:?}: {values:?}");
+    }
+    let mut bench = Bench::new(&edgemill_entry, &[("class", Value::Text("cat"))]).expect("created");
+    let (_, text) = bench.ports(Some(&contract)).expect_err("refused");
+    assert!(text.contains("no class \"cat\"; it has person, car"), "{text}");
+}
+
+fn bytes_of(found: &raw::Detection) -> Vec<u8> {
+    let edges = [found.x0, found.y0, found.x1, found.y1, found.score].map(f32::to_le_bytes);
+    let class = found.class_id.to_le_bytes();
+    [edges.as_flattened(), &class, &found.track_id.to_le_bytes()].concat()
+}
+
+#[test]
 fn labels_of_any_length_give_names_that_differ() {
     let format = tensor(raw::DTYPE_F32, 3, 0.0, 0);
     let labels = ["a very long speed limit of 30", "a very long speed limit of 50", "stop"];

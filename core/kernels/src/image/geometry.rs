@@ -1,5 +1,5 @@
 //! Rectangles of whole pixels.
-use super::ImageError;
+use super::{Fit, ImageError, check_size};
 
 /// A part of a picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,55 @@ impl Rect {
         let (y, height) = share(self.height, y, height);
         Ok(Self { x: self.x + x, y: self.y + y, width, height })
     }
+}
+
+/// Which part of a frame a model sees, and where in its picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Of the frame.
+    pub region: Rect,
+    /// Of the model's picture; what is outside of it is filled.
+    pub inner: Rect,
+}
+
+impl Placement {
+    /// From a frame to a picture, each `[width, height]`, by the part of the frame that is looked at and its fit.
+    ///
+    /// # Errors
+    /// [`ImageError::Size`] for a side of 0 or too long, [`ImageError::Region`] for a region outside the frame.
+    pub fn new(
+        frame: [usize; 2],
+        region: [f32; 4],
+        fit: Fit,
+        picture: [usize; 2],
+    ) -> Result<Self, ImageError> {
+        for [width, height] in [frame, picture] {
+            check_size(width, height)?;
+        }
+        let mut region = Rect::whole(frame[0], frame[1]).part(region)?;
+        let mut inner = Rect::whole(picture[0], picture[1]);
+        match fit {
+            Fit::Stretch => {}
+            Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
+            Fit::Crop => region = region.inscribed(picture[0], picture[1]),
+        }
+        Ok(Self { region, inner })
+    }
+
+    /// A box in the frame, of its left, top, right and bottom edge in the model's picture, all in pixels.
+    #[must_use]
+    pub fn to_frame(&self, [left, top, right, bottom]: [f32; 4]) -> [f32; 4] {
+        let Self { region, inner } = self;
+        let x = |x: f32| along(x, (inner.x, inner.width), (region.x, region.width));
+        let y = |y: f32| along(y, (inner.y, inner.height), (region.y, region.height));
+        [x(left), y(top), x(right), y(bottom)]
+    }
+}
+
+/// A place on one stretch of pixels, on another; each has a start and a length.
+#[expect(clippy::cast_precision_loss, reason = "pixels are within MAX_SIDE")]
+fn along(at: f32, from: (usize, usize), to: (usize, usize)) -> f32 {
+    (at - from.0 as f32) * (to.1 as f32 / from.1 as f32) + to.0 as f32
 }
 
 /// Start and length of the fraction [at, at + size) of `length` pixels.
@@ -107,5 +156,33 @@ mod tests {
         ] {
             assert!(frame.part(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_box_is_found_again_in_the_frame() {
+        let whole = [0.0, 0.0, 1.0, 1.0];
+        let cases = [
+            ("stretched", whole, Fit::Stretch, [0.0, 0.0, 416.0, 208.0], [0.0, 0.0, 832.0, 200.0]),
+            (
+                "letterboxed",
+                whole,
+                Fit::Letterbox,
+                [0.0, 108.0, 416.0, 308.0],
+                [0.0, 0.0, 832.0, 400.0],
+            ),
+            ("cropped", whole, Fit::Crop, [0.0, 0.0, 208.0, 416.0], [216.0, 0.0, 416.0, 400.0]),
+            (
+                "a quarter",
+                [0.5, 0.5, 0.5, 0.5],
+                Fit::Stretch,
+                [0.0, 0.0, 416.0, 416.0],
+                [416.0, 200.0, 832.0, 400.0],
+            ),
+        ];
+        for (name, region, fit, seen, expected) in cases {
+            let placement = Placement::new([832, 400], region, fit, [416, 416]).unwrap();
+            assert_eq!(placement.to_frame(seen), expected, "{name}: {placement:?}");
+        }
+        assert!(Placement::new([0, 400], whole, Fit::Crop, [416, 416]).is_err());
     }
 }

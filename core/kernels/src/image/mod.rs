@@ -4,12 +4,16 @@
 //! all see pictures through it. A frame is resampled in its own colour space and converted afterwards.
 
 mod axis;
+mod bmp;
 mod colour;
 mod draw;
 mod elements;
+mod file;
 mod geometry;
 mod jpeg;
 mod kernel;
+mod mark;
+mod png;
 mod prepare;
 mod resample;
 
@@ -19,9 +23,12 @@ mod aarch64;
 mod x86_64;
 
 pub use draw::{draw_letterboxed, draw_letterboxed_into};
-pub use geometry::Rect;
+pub use file::{PICTURE_EXTENSIONS, decode_picture};
+pub use geometry::{Placement, Rect};
 pub use jpeg::{Limits, decode_jpeg, decode_jpeg_into};
 pub use kernel::Kernel;
+pub use mark::{Mark, mark};
+pub use png::encode_png;
 pub use prepare::{Colour, Element, Fit, FrameSpec, Layout, Picture, Preparer, Target};
 pub use resample::Plane;
 
@@ -117,6 +124,9 @@ pub enum ImageError {
     /// Not a JPEG, damaged, or beyond the limits.
     #[error("cannot decode the JPEG: {0}")]
     Jpeg(String),
+    /// A PNG or a bitmap, damaged or beyond the limits.
+    #[error("cannot decode the picture: {0}")]
+    File(String),
     /// A side is 0 or too long.
     #[error("a picture of {width}×{height} pixels: each side must be 1 to {MAX_SIDE}")]
     Size {

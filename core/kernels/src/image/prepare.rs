@@ -2,7 +2,7 @@
 use super::elements::Elements;
 use super::kernel::{Conversion, Kernel};
 use super::resample::{Plane, Resampler, Samples, padded};
-use super::{Filter, ImageError, PixelFormat, Rect, check_frame, check_size};
+use super::{Filter, ImageError, PixelFormat, Placement, Rect, check_frame};
 
 /// Order of the axes of a picture tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,14 +153,12 @@ impl Preparer {
         kernel: Kernel,
     ) -> Result<Self, ImageError> {
         check_frame(frame.format, frame.width, frame.height)?;
-        check_size(target.width, target.height)?;
-        let mut region = Rect::whole(frame.width, frame.height).part(picture.region)?;
-        let mut inner = Rect::whole(target.width, target.height);
-        match picture.fit {
-            Fit::Stretch => {}
-            Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
-            Fit::Crop => region = region.inscribed(target.width, target.height),
-        }
+        let Placement { region, inner } = Placement::new(
+            [frame.width, frame.height],
+            picture.region,
+            picture.fit,
+            [target.width, target.height],
+        )?;
         let (samples, conversion) = way(frame.format, picture.colour);
         let size = [inner.width, inner.height];
         let resampler = |&s: &Samples| Resampler::new(s, region, size, picture.filter, kernel);

@@ -1,7 +1,9 @@
 //! From what each port can take or give to one format for each edge and one depth for each pool: a pure function.
 //!
 //! Each output is fixed from what lies in its own ranges and in those of everyone who takes its packets. A consumer's
-//! order of preference goes before the producer's; what is still open takes the largest value that all allow.
+//! order of preference goes before the producer's; what is still open takes the largest value that all allow. Only the
+//! frame of detections does not: boxes that may refer to frames of any size refer to the picture that they are made
+//! from, the nearest on the way up.
 //!
 //! Depth of a pool = burst + Σ over consumers (capacity + 1 + held), plus what a hung consumer, or a hung instance of the
 //! stage itself, could keep for good. A stage that could hand an input on unchanged (a format in is a format out) lets
@@ -49,7 +51,7 @@ pub fn negotiate(spec: &Spec, ports: &[Ports]) -> Result<Plan, PlanError> {
     let links = graph::links(spec, ports)?;
     let order = graph::order(spec, &links)?;
     let negotiation = Negotiation { spec, ports, links: &links };
-    let formats = negotiation.formats()?;
+    let formats = negotiation.formats(&order)?;
     let mut plan = negotiation.plan(&formats, order);
     for stage in 0..spec.stages.len() {
         check_bypass(&spec.stages[stage], &plan.stages[stage])?;
@@ -105,21 +107,43 @@ struct Negotiation<'a> {
 }
 
 impl Negotiation<'_> {
-    /// For each stage, the format of each output.
-    fn formats(&self) -> Result<Vec<Vec<Format>>, PlanError> {
-        let stages = self.ports.iter().enumerate();
-        stages
-            .map(|(stage, ports)| {
-                let ports = 0..ports.outputs.len();
-                ports.map(|port| self.agree(PortId { stage, port })).collect()
-            })
-            .collect()
+    /// For each stage, the format of each output. `order` has every stage after those it takes its inputs from.
+    fn formats(&self, order: &[usize]) -> Result<Vec<Vec<Format>>, PlanError> {
+        let mut formats = vec![Vec::new(); self.ports.len()];
+        let mut frames = vec![None; self.ports.len()];
+        for &stage in order {
+            frames[stage] = self.frame(stage, &formats, &frames);
+            let ports = 0..self.ports[stage].outputs.len();
+            let agreed = ports.map(|port| self.agree(PortId { stage, port }, frames[stage]));
+            formats[stage] = agreed.collect::<Result<_, _>>()?;
+        }
+        Ok(formats)
     }
 
-    /// One format that the output can give and all its consumers can take.
-    fn agree(&self, from: PortId) -> Result<Format, PlanError> {
+    /// Width and height of the picture that a stage works on, or that what it works on was made from; `None` where there
+    /// is none, or several of different sizes. The stages above it have their formats and frames.
+    fn frame(
+        &self,
+        stage: usize,
+        formats: &[Vec<Format>],
+        frames: &[Option<(u32, u32)>],
+    ) -> Option<(u32, u32)> {
+        let inputs = self.links.iter().filter(|link| link.to.stage == stage);
+        let mut found = inputs.filter_map(|link| match &formats[link.from.stage][link.from.port] {
+            Format::Image(image) => Some((image.width(), image.height())),
+            Format::Detections(boxes) => Some(boxes.frame()),
+            _ => frames[link.from.stage],
+        });
+        let first = found.next()?;
+        found.all(|other| other == first).then_some(first)
+    }
+
+    /// One format that the output can give and all its consumers can take. `frame` is what detections refer to, where
+    /// the output leaves that open.
+    fn agree(&self, from: PortId, frame: Option<(u32, u32)>) -> Result<Format, PlanError> {
         let output = &self.ports[from.stage].outputs[from.port];
         let mut candidates = output.ranges.clone();
+        candidates.iter_mut().for_each(|range| ranges::refer_to(range, frame));
         let mut last = None;
         for link in self.links.iter().filter(|link| link.from == from) {
             let input = &self.ports[link.to.stage].inputs[link.to.port];

@@ -106,6 +106,20 @@ fn detections(a: &FormatRange, b: &FormatRange) -> Option<(raw::Detections, raw:
     Some((of(count.0, width.0, height.0), of(count.1, width.1, height.1)))
 }
 
+/// Fixes the frame of detections, where the range holds it; any other range stays as it is.
+pub(super) fn refer_to(range: &mut FormatRange, frame: Option<(u32, u32)>) {
+    let (Some(Kind::Detections), Some((frame_width, frame_height))) =
+        (Kind::from_raw(range.least.kind), frame)
+    else {
+        return;
+    };
+    let of = |count| raw::Detections { count, frame_width, frame_height, reserved: 0 };
+    let mut fixed = *range;
+    fixed.least.payload = of(range.least.payload.detections().count).into();
+    fixed.most.payload = of(range.most.payload.detections().count).into();
+    *range = intersect(range, &fixed).unwrap_or(*range);
+}
+
 fn series(a: &FormatRange, b: &FormatRange) -> Option<(raw::Series, raw::Series)> {
     let (la, ma) = (a.least.payload.series(), a.most.payload.series());
     let (lb, mb) = (b.least.payload.series(), b.most.payload.series());
@@ -180,7 +194,10 @@ fn describe_one(range: &FormatRange) -> String {
         Some(Kind::Tensor) => describe_tensor(least.tensor(), most.tensor()),
         Some(Kind::Detections) => {
             let (least, most) = (least.detections(), most.detections());
-            format!("detections, at most {}", span(least.count, most.count))
+            let width = span(least.frame_width, most.frame_width);
+            let height = span(least.frame_height, most.frame_height);
+            let count = span(least.count, most.count);
+            format!("detections, at most {count}, in frames of {width}x{height}")
         }
         Some(Kind::Series) => {
             let (least, most) = (least.series(), most.series());

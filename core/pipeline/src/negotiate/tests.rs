@@ -90,6 +90,12 @@ fn spec(stages: Vec<StageSpec>) -> Spec {
     Spec { name: "p".into(), stages }
 }
 
+/// Each stage after the one before it.
+fn line(names: &[&str]) -> Vec<StageSpec> {
+    let from = |index: usize| names[index.saturating_sub(1)..index].to_vec();
+    names.iter().enumerate().map(|(index, name)| stage(name, &from(index))).collect()
+}
+
 /// What two ports agree on, in words.
 fn agree(gives: &[FormatRange], takes: &[FormatRange]) -> Result<Format, String> {
     let spec = spec(vec![stage("a", &[]), stage("b", &["a"])]);
@@ -132,7 +138,11 @@ fn two_ports_agree_on_the_largest_they_both_can_by_the_taker_s_preference() {
             vec![tensor(raw::DTYPE_F32, &[3, 1], &[5, 70], 0.0, 0)],
             "tensor f32 [5, 9]",
         ),
-        (vec![boxes((0, 10), 64)], vec![boxes((1, 100), 64)], "detections, at most 10"),
+        (
+            vec![boxes((0, 10), 64)],
+            vec![boxes((1, 100), 64)],
+            "detections, at most 10, in frames of 64x64",
+        ),
         (
             vec![series((1, 64), (100.0, 100.0))],
             vec![series((32, 32), (1.0, 1e6))],
@@ -142,6 +152,54 @@ fn two_ports_agree_on_the_largest_they_both_can_by_the_taker_s_preference() {
     ];
     for (gives, takes, expected) in cases {
         assert_eq!(words(&gives, &takes), expected);
+    }
+}
+
+#[test]
+fn boxes_refer_to_the_picture_they_are_made_from() {
+    let open = |count| raw::Detections { count, frame_width: 1, frame_height: 1, reserved: 0 };
+    let any = |count| raw::Detections { frame_width: 4096, frame_height: 4096, ..open(count) };
+    let open = range(raw::KIND_DETECTIONS, open(0), any(9));
+    let frames = image(YUYV, (640, 640), (480, 480));
+    let joined = |width| Ports {
+        inputs: vec![port("picture", &[image(GREY, width, (9, 9))]), port("numbers", &[bytes(4)])],
+        ..middle(&[], &[open])
+    };
+    let chain = |found: FormatRange| {
+        let ports = vec![
+            source(&[frames]),
+            middle(&[frames], &[bytes(4)]),
+            middle(&[bytes(4)], &[found]),
+            middle(&[open], &[open]),
+            sink(&[open]),
+        ];
+        let plan = negotiate(&spec(line(&["a", "b", "c", "d", "e"])), &ports).unwrap();
+        [2, 3].map(|stage| describe(&plan.stages[stage].outputs[0].format))
+    };
+    let ours = "detections, at most 9, in frames of 640x480";
+    assert_eq!(chain(open), [ours, ours]);
+    // A stage that fixes its frame is believed, and what comes after it refers to that.
+    let fixed = chain(boxes((0, 9), 64));
+    assert!(fixed.iter().all(|format| format.ends_with("frames of 64x64")), "{fixed:?}");
+    // Two pictures of one size are the frame; where their sizes differ, it stays open.
+    for (width, expected) in [((640, 640), "4096x4096"), ((16, 16), "16x9")] {
+        let grey = image(GREY, width, (9, 9));
+        let small = image(GREY, (16, 16), (9, 9));
+        let ports = vec![
+            source(&[grey]),
+            source(&[small]),
+            middle(&[small], &[bytes(4)]),
+            joined(width),
+            sink(&[open]),
+        ];
+        let mut join = stage("d", &["a", "c"]);
+        join.inputs[0].port = Some("picture".into());
+        join.inputs[1].port = Some("numbers".into());
+        let stages =
+            vec![stage("a", &[]), stage("b", &[]), stage("c", &["b"]), join, stage("e", &["d"])];
+        let plan = negotiate(&spec(stages), &ports).unwrap();
+        let format = describe(&plan.stages[3].outputs[0].format);
+        assert!(format.ends_with(expected), "{format}");
     }
 }
 
