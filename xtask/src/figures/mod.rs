@@ -1,4 +1,5 @@
 //! `cargo xtask figures [AREA]`: measures what the project publishes, prints it and writes `docs/figures.md`.
+mod engine;
 mod hops;
 mod main_area;
 
@@ -64,7 +65,7 @@ impl Row {
 
 type Measure = fn(&Path) -> Result<Vec<Row>>;
 
-const AREAS: [(&str, Measure); 1] = [("main", main_area::measure)];
+const AREAS: [(&str, Measure); 2] = [("main", main_area::measure), ("engine", engine::measure)];
 
 /// Measures the areas asked for.
 pub fn run(root: &Path, args: &Args) -> Result<()> {
