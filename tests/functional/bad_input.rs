@@ -2,7 +2,9 @@
 //! step, and changes nothing on disk.
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use edgemill_control::{DaemonState, Status};
 use edgemill_model::manifest::Boards;
 use edgemill_store::author::KeyRing;
 
@@ -229,20 +231,25 @@ fn plugins_that_nobody_signed() {
 }
 
 #[test]
-fn a_device_that_is_not_there() {
+fn a_camera_that_is_not_there_is_waited_for() {
     let site = Site::new();
     picture_sink(&site);
     let camera = "source = \"v4l\"\nparams = { device = \"/dev/no-such-camera\" }";
     site.pipeline("p", &two(camera, "plugin = \"picture-sink\""));
     let checked = site.check(&site.folder.join("pipelines/p.toml"), false);
     assert_eq!(checked.status.code(), Some(0), "a check opens no device");
-    let before = disk(&site);
-    let ran = site.start().wait();
-    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
-    let said =
-        ["p.toml:4:10", "camera /dev/no-such-camera is absent", "Connect it, or set `device`"];
-    fits("camera absent", &ran.stderr, &said);
-    assert_eq!(before, disk(&site), "run changed the disk");
+    let daemon = site.start();
+    let tried = |status: &Status| status.pipelines.iter().any(|it| it.stages[0].reason.is_some());
+    let status = daemon.wait_until(tried);
+    assert_eq!(status.daemon.state, DaemonState::Degraded);
+    assert_eq!(status.pipelines[0].stages[0].state, "restarting");
+    std::thread::sleep(Duration::from_secs(1));
+    daemon.signal("TERM");
+    let ran = daemon.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let said = "camera /dev/no-such-camera is absent";
+    assert_eq!(ran.stderr.matches(said).count(), 1, "said once, tried often: {}", ran.stderr);
+    fits("camera absent", &ran.stderr, &["p/source", "Connect it, or set `device`"]);
 }
 
 #[test]

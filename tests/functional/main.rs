@@ -4,6 +4,7 @@
 
 mod affinity;
 mod bad_input;
+mod boards;
 mod c_plugins;
 mod control;
 mod counts;
@@ -11,10 +12,12 @@ mod fail_safe;
 mod faults;
 mod graphs;
 mod hangs;
+mod hostile;
 mod keys;
 mod million;
 mod notify;
 mod policies;
+mod probation;
 mod programs;
 mod reload;
 mod service;

@@ -21,7 +21,7 @@ pub fn file(name: &str) -> PathBuf {
     assert!(
         path.exists(),
         "{} is not built; run: cargo build --release{target} -p edgemill-supervisor -p edgemill-cli \
-         -p probe -p preprocess-image -p decide-rule -p actuate-log -p infer-int8",
+         -p probe -p preprocess-image -p decide-rule -p actuate-log -p actuate-gpio -p infer-int8",
         path.display()
     );
     path

@@ -9,6 +9,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
 }
 
+const UNITS: [&str; 2] = ["edgemill.service", "edgemill-keys.service"];
+
 fn tool(name: &str, arguments: &[&str]) -> Output {
     Command::new(name)
         .args(arguments)
@@ -18,26 +20,31 @@ fn tool(name: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_unit_exposes_less_than_2_0() {
-    let unit = folder().join("edgemill.service");
-    let unit = unit.to_str().expect("UTF-8");
-    let judged = tool(
-        "systemd-analyze",
-        &["security", "--no-pager", "--offline=true", "--threshold=20", unit],
-    );
-    let text = String::from_utf8_lossy(&judged.stdout);
-    assert!(judged.status.success(), "{text}{}", String::from_utf8_lossy(&judged.stderr));
-    assert!(text.contains("Overall exposure level"), "{text}");
+fn the_units_expose_less_than_2_0() {
+    for unit in UNITS {
+        let unit = folder().join(unit);
+        let unit = unit.to_str().expect("UTF-8");
+        let judged = tool(
+            "systemd-analyze",
+            &["security", "--no-pager", "--offline=true", "--threshold=20", unit],
+        );
+        let text = String::from_utf8_lossy(&judged.stdout);
+        assert!(judged.status.success(), "{text}{}", String::from_utf8_lossy(&judged.stderr));
+        assert!(text.contains("Overall exposure level"), "{text}");
+    }
 }
 
 #[test]
-fn every_line_of_the_unit_is_one_that_systemd_knows() {
-    let unit = folder().join("edgemill.service");
-    let judged = tool("systemd-analyze", &["verify", "--man=no", unit.to_str().expect("UTF-8")]);
-    let said = String::from_utf8_lossy(&judged.stderr);
-    let unknown =
-        said.lines().find(|line| line.contains("Unknown") || line.contains("Failed to parse"));
-    assert_eq!(unknown, None, "{said}");
+fn every_line_of_the_units_is_one_that_systemd_knows() {
+    for unit in UNITS {
+        let unit = folder().join(unit);
+        let unit = unit.to_str().expect("UTF-8");
+        let judged = tool("systemd-analyze", &["verify", "--man=no", unit]);
+        let said = String::from_utf8_lossy(&judged.stderr);
+        let unknown =
+            said.lines().find(|line| line.contains("Unknown") || line.contains("Failed to parse"));
+        assert_eq!(unknown, None, "{said}");
+    }
 }
 
 #[test]

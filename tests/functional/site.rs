@@ -154,6 +154,20 @@ impl Daemon {
         }
     }
 
+    /// Asks until the daemon answers that it is as wanted, and says whether it lived to do so.
+    pub fn lives_until(&mut self, wanted: impl Fn(&Status) -> bool) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("our child").is_none() {
+            let status = Client::connect(&self.folder.join("run")).and_then(Client::status);
+            if status.is_ok_and(|status| wanted(&status)) {
+                return true;
+            }
+            assert!(Instant::now() < until, "never as wanted:\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
     /// Sends a signal by its name, as `kill -NAME` does.
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();

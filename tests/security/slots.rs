@@ -64,6 +64,35 @@ fn ok_one_that_never_proved_itself_does_not_displace_one_that_did() {
 }
 
 #[test]
+fn ok_one_that_kills_the_daemon_is_gone_back_from_when_its_starts_are_used_up() {
+    let world = World::new();
+    let mut store = world.store_with(&[3]);
+    assert_eq!(store.begin_start(MODEL).unwrap(), None, "there is nothing to go back to");
+    store.commit(MODEL).unwrap();
+    world.install(&mut store, 4).unwrap();
+    store.activate(MODEL).unwrap();
+    for _ in 0..3 {
+        assert_eq!(store.begin_start(MODEL).unwrap(), None);
+    }
+    drop(store);
+    let mut store = Store::open(&world.store_dir(), world.store_key()).unwrap();
+    let back = store.begin_start(MODEL).unwrap().map(|slot| slot.counter);
+    assert_eq!((back, counters(&store)), (Some(3), [Some(3), Some(4), None]));
+    assert_eq!(store.begin_start(MODEL).unwrap(), None, "the previous one has proven itself");
+}
+
+#[test]
+fn ok_starts_that_end_in_order_are_given_back() {
+    let world = World::new();
+    let mut store = world.store_with(&[3, 4]);
+    for _ in 0..10 {
+        store.begin_start(MODEL).unwrap();
+        store.end_start(MODEL).unwrap();
+    }
+    assert_eq!(counters(&store), [Some(4), None, Some(3)]);
+}
+
+#[test]
 fn fail_an_older_package_replayed() {
     let world = World::new();
     let mut store = world.store_with(&[7]);

@@ -7,11 +7,22 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 for module in /modules/*.ko; do
-    case $module in
-    *vivid.ko) insmod "$module" n_devs=1 node_types=0x1 ;;
-    *) insmod "$module" ;;
-    esac
+    insmod "$module"
 done
+
+# Plugs in virtual cameras that only capture: /dev/video0 and on.
+#     load_cameras HOW-MANY
+load_cameras() {
+    types=0x1
+    [ "$1" = 2 ] && types=0x1,0x1
+    for module in /modules/camera/*.ko; do
+        case $module in
+        *vivid.ko) insmod "$module" n_devs="$1" node_types=$types ;;
+        # There already where the camera is plugged in again.
+        *) insmod "$module" 2>/dev/null ;;
+        esac
+    done
+}
 
 # Runs each test that waits for such a machine by itself, as a case.
 #     run_tests PROGRAM

@@ -65,9 +65,12 @@ pub fn test_program(root: &Path, selection: &[&str]) -> Result<PathBuf> {
 
 /// Where the built programs and libraries lie.
 pub fn built(root: &Path) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    target.join(TARGET).join("release")
+    target(root).join(TARGET).join("release")
+}
+
+/// Where Cargo builds.
+pub fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into)
 }
 
 /// Which compiler has the target's standard library.

@@ -29,6 +29,8 @@ pub enum Need {
     QemuSystem,
     /// Programs that take a kernel package apart and pack a RAM disk.
     GuestTools,
+    /// Programs that make a root file system of Debian's packages.
+    ImageTools,
     /// Packages of Debian's arm64 can be downloaded.
     Arm64Packages,
     /// Judges the unit that we ship.
@@ -52,6 +54,9 @@ impl Need {
                 .all(|file| Path::new("/lib/aarch64-linux-gnu").join(file).exists()),
             Self::QemuSystem => exists("qemu-system-aarch64"),
             Self::GuestTools => ["depmod", "modprobe", "cpio", "gzip", "xz"].into_iter().all(found),
+            Self::ImageTools => {
+                ["debugfs", "dpkg-deb", "mke2fs", "mmdebstrap", "newuidmap"].into_iter().all(found)
+            }
             Self::Arm64Packages => arm64_enabled(),
             Self::Systemd => exists("systemd-analyze"),
         }
@@ -68,6 +73,7 @@ impl Need {
             Self::Arm64Libc => &["libc6:arm64", "libgcc-s1:arm64"],
             Self::QemuSystem => &["qemu-system-arm"],
             Self::GuestTools => &["kmod", "cpio", "gzip", "xz-utils"],
+            Self::ImageTools => &["dpkg", "e2fsprogs", "mmdebstrap", "uidmap"],
             Self::Arm64Packages => &[],
             Self::Systemd => &["systemd"],
         };
@@ -248,6 +254,7 @@ mod tests {
             Need::Arm64Libc,
             Need::QemuSystem,
             Need::GuestTools,
+            Need::ImageTools,
         ];
         for need in needs {
             assert!(!need.packages().is_empty(), "{need:?}");

@@ -4,10 +4,11 @@ mod cross;
 mod data;
 mod demo;
 mod figures;
-mod guest;
 mod host_packages;
+mod image;
 mod progress;
 mod test;
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,8 +32,12 @@ enum Verb {
     Demo(demo::Args),
     /// Builds everything for 64-bit ARM boards.
     Cross,
+    /// Makes Debian packages, and a bootable image for the board qemu-virt.
+    Image(image::Args),
     /// Runs every test, natively and as aarch64.
     Test(test::Args),
+    /// Boots Edgemill in virtual machines and shows what it does there, case by case.
+    Vm(vm::Args),
     /// Measures the figures that the project publishes.
     Figures(figures::Args),
 }
@@ -42,7 +47,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo(args) => demo::run(&root, &args),
         Verb::Cross => cross::run(&root),
+        Verb::Image(args) => image::run(&root, &args),
         Verb::Test(args) => test::run(&root, &args),
+        Verb::Vm(args) => vm::run(&root, &args),
         Verb::Figures(args) => figures::run(&root, &args),
     };
     match done {

@@ -28,7 +28,7 @@ use replay::{Recording, Replay};
 use series::Series;
 use source::SourceStage;
 
-pub use camera::CameraError;
+pub use camera::{CameraError, CameraNode, Node, nodes};
 pub use csv::CsvError;
 pub use params::{Kind, MAX_TEXT, Param, ParamError, Params, Value};
 pub use picture::OddWidth;
@@ -95,7 +95,7 @@ pub fn create(kind: &str, params: &Params, context: Context) -> Result<Box<dyn S
 
 fn v4l(params: &Checked, context: Context) -> Result<Box<dyn Stage>, Error> {
     let picture = Picture::new(params)?;
-    let camera = Camera::new(context.base.join(params.text("device")), picture, params);
+    let camera = Camera::new(camera::keep(&context.base, params.text("device")), picture, params);
     Ok(SourceStage::boxed(camera, picture.image()?, context))
 }
 

@@ -100,6 +100,8 @@ pub(crate) struct SourceStage<S> {
     ports: Ports,
     log: Log,
     out: Option<Out>,
+    /// What the last activation found.
+    absent: bool,
 }
 
 impl<S: Source + 'static> SourceStage<S> {
@@ -107,7 +109,7 @@ impl<S: Source + 'static> SourceStage<S> {
         let fixed = FormatRange { least: format.raw(), most: format.raw() };
         let out = Port { name: "out".to_owned(), ranges: vec![fixed], held: 0, burst: 1 };
         let ports = Ports { outputs: vec![out], ..Ports::default() };
-        Box::new(Self { source, ports, log: context.log, out: None })
+        Box::new(Self { source, ports, log: context.log, out: None, absent: false })
     }
 }
 
@@ -123,9 +125,15 @@ impl<S: Source> Stage for SourceStage<S> {
         outlet: Arc<Outlet>,
     ) -> Result<(), StageError> {
         let format = *outputs.first().ok_or(Error::Closed)?;
-        self.source.start()?;
+        let started = self.source.start();
+        self.absent = matches!(started, Err(Error::Camera(CameraError::Absent { .. })));
+        started?;
         self.out = Some(Out { outlet, format, log: self.log.clone() });
         Ok(())
+    }
+
+    fn awaits_device(&self) -> bool {
+        self.absent
     }
 
     fn process(&mut self, reason: Reason, _inputs: &[Option<&Packet>]) -> Result<Flow, StageError> {

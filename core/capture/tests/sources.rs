@@ -131,12 +131,6 @@ fn what_is_wrong_is_said_before_anything_runs() {
             "fail_cell.csv, line 3, column 2: `NaN` is not a finite number",
         ),
         (
-            "no camera",
-            "v4l",
-            vec![("device", text("/dev/video-nowhere"))],
-            "camera /dev/video-nowhere is absent",
-        ),
-        (
             "not a camera",
             "v4l",
             vec![("device", text("/dev/null"))],
@@ -160,6 +154,18 @@ fn what_is_wrong_is_said_before_anything_runs() {
         assert!(error.contains(message), "{fault}: {error}");
         assert!(error.len() < 4096, "{fault}");
     }
+}
+
+#[test]
+fn an_absent_camera_is_waited_for() {
+    let playing = start("v4l", &[("device", text("/dev/video-nowhere"))]).unwrap();
+    playing.wait_state(edgemill_pipeline::State::Restarting);
+    let status = playing.runtime.status();
+    let why = status.stages.iter().find_map(|stage| stage.why.clone()).unwrap_or_default();
+    assert!(why.contains("camera /dev/video-nowhere is absent"), "{why}");
+    playing.runtime.stop(edgemill_pipeline::Stop::Drain);
+    let (account, seen, _) = playing.until_its_end();
+    assert_eq!((source(&account).emitted, seen.len()), (0, 0));
 }
 
 #[test]

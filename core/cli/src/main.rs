@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod exit;
 mod key;
+mod man;
 mod model;
 mod output;
 mod plugin;
@@ -46,11 +47,17 @@ enum Verb {
     /// Make and show keys.
     #[command(subcommand)]
     Key(key::Verb),
+    /// Look at this machine, and show what a board's file says.
+    #[command(subcommand)]
+    Board(board::Verb),
     /// Measure the pipeline itself.
     #[command(subcommand)]
     Bench(bench::Verb),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,8 +71,10 @@ fn main() -> ExitCode {
         Verb::Plugin(verb) => plugin::run(verb, &output),
         Verb::Model(verb) => model::run(verb, &output),
         Verb::Key(verb) => key::run(verb, &output),
+        Verb::Board(verb) => board::run(verb, &output),
         Verb::Bench(verb) => bench::run(verb, &output),
         Verb::Completions(args) => completions::run(args),
+        Verb::Man(args) => man::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

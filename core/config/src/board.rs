@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use crate::error::{ConfigError, Errors, Fault, Found, choice, few, name, within};
+use crate::hardware::{
+    Camera, Line, Thermal, Watchdog, check_cameras, check_clusters, check_lines, check_thermal,
+    check_watchdog,
+};
 use crate::limits;
 use crate::place::{Located, Source};
 use crate::raw::{self, RawBoard, RawPaths};
@@ -17,6 +21,8 @@ pub struct Board {
     pub arch: Option<Located<Arch>>,
     /// The relative capacity of each core, 1 to 1024, as Linux' `cpu_capacity`; empty where the file lists none.
     pub cores: Vec<u32>,
+    /// Cores that share a cache or a clock, by number; empty where the file lists none.
+    pub clusters: Vec<Vec<usize>>,
     /// Memory that the pipelines may count on.
     pub memory_bytes: Option<u64>,
     /// Whether memory is locked.
@@ -25,6 +31,14 @@ pub struct Board {
     pub allow_unsigned: bool,
     /// Where things are.
     pub paths: Paths,
+    /// Cameras, which a source may name as `@NAME`.
+    pub cameras: Vec<Camera>,
+    /// GPIO lines, which an actuator may name as `@NAME`.
+    pub lines: Vec<Line>,
+    /// The hardware watchdog.
+    pub watchdog: Option<Watchdog>,
+    /// Thermal zones.
+    pub thermal: Vec<Thermal>,
 }
 
 /// Instruction set.
@@ -120,10 +134,15 @@ impl Board {
             name: Located { value: "unknown".into(), at },
             arch: None,
             cores: Vec::new(),
+            clusters: Vec::new(),
             memory_bytes: None,
             memory_lock: MemoryLock::Try,
             allow_unsigned: false,
             paths: Paths::default(),
+            cameras: Vec::new(),
+            lines: Vec::new(),
+            watchdog: None,
+            thermal: Vec::new(),
         }
     }
 }
@@ -139,6 +158,9 @@ fn check(raw: RawBoard, source: &Source<'_>, found: &mut Found) -> Option<Board>
             .transpose(),
     );
     let cores = found.note(check_cores(raw.cores, source));
+    let clusters = cores
+        .as_ref()
+        .and_then(|cores| found.note(check_clusters(raw.clusters, cores.len(), source)));
     let memory = found.note(
         raw.memory_mib
             .map(|number| within("memory-mib", &source.locate(number), 1, MOST_MEMORY_MIB))
@@ -149,14 +171,23 @@ fn check(raw: RawBoard, source: &Source<'_>, found: &mut Found) -> Option<Board>
         Some(word) => choice("memory-lock", &source.locate(word), &MEMORY_LOCKS),
     });
     let paths = found.note(check_paths(raw.paths, source));
+    let cameras = check_cameras(raw.camera, source, found);
+    let lines = check_lines(raw.line, source, found);
+    let watchdog = found.note(raw.watchdog.map(|raw| check_watchdog(raw, source)).transpose());
+    let thermal = check_thermal(raw.thermal, source, found);
     Some(Board {
         name: name?,
         arch: arch?,
         cores: cores?,
+        clusters: clusters?,
         memory_bytes: memory?.map(|mib| mib << 20),
         memory_lock: memory_lock?,
         allow_unsigned: raw.allow_unsigned,
         paths: paths?,
+        cameras: cameras?,
+        lines: lines?,
+        watchdog: watchdog?,
+        thermal: thermal?,
     })
 }
 

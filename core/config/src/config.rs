@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::access::Access;
 use crate::board::Board;
+use crate::devices;
 use crate::error::{ConfigError, Errors, Fault, Found, shown_path};
 use crate::limits;
 use crate::pipeline::{ModelUse, Pipeline, Stage, Work};
@@ -28,7 +29,8 @@ pub struct Config {
 impl Config {
     /// Reads the pipelines' files, and `board.toml` and `access.toml` in the folder of the first of them or in its
     /// parent. A folder stands for the `*.toml` files in it, and may be absent. Without `access.toml` nothing is
-    /// granted; without any pipeline `board.toml` may be absent too.
+    /// granted; without any pipeline `board.toml` may be absent too. Where a stage names a device of the board
+    /// (`@front`), what the board says of it has taken the name's place.
     ///
     /// # Errors
     /// Everything wrong with any of them.
@@ -48,8 +50,9 @@ impl Config {
         };
         let pipelines: Vec<Pipeline> =
             files.iter().filter_map(|file| load_file(file, &mut found, Pipeline::parse)).collect();
-        let config = board.zip(access).map(|(board, access)| Self { board, access, pipelines });
-        if let Some(config) = &config {
+        let mut config = board.zip(access).map(|(board, access)| Self { board, access, pipelines });
+        if let Some(config) = &mut config {
+            config.resolve(&mut found);
             config.check(&mut found);
         }
         found.or(config)
@@ -63,6 +66,12 @@ impl Config {
         let mut found = Found::default();
         let board = load_file(file, &mut found, Board::parse);
         found.or(board)
+    }
+
+    fn resolve(&mut self, found: &mut Found) {
+        for stage in self.pipelines.iter_mut().flat_map(|pipeline| &mut pipeline.stages) {
+            devices::resolve(stage, &self.board, found);
+        }
     }
 
     /// What only the files together can show.

@@ -208,6 +208,35 @@ pub enum Fault {
         /// How many it lists.
         cores: usize,
     },
+    /// A device the board does not have.
+    #[error(
+        "stage `{stage}` names {what} `@{found}`, and {board} has none of that name{}; its {what}s are: {known}",
+        meant(nearest)
+    )]
+    NoSuchDevice {
+        /// The stage.
+        stage: String,
+        /// `camera` or `line`.
+        what: &'static str,
+        /// As it stands in the pipeline's file, without the `@`.
+        found: String,
+        /// What it was most likely meant to be.
+        nearest: Option<String>,
+        /// All that the board has.
+        known: String,
+        /// The file of the board.
+        board: String,
+    },
+    /// Keys of a device that exclude or demand each other.
+    #[error("{what} `{name}` {problem}")]
+    Entry {
+        /// What has the name.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
     /// No board file.
     #[error(
         "no board.toml in the folder of this file or in its parent; copy the one of your board from board/ and adapt its [paths]"

@@ -12,8 +12,10 @@ mod access;
 mod board;
 mod check;
 mod config;
+mod devices;
 mod error;
 mod graph;
+mod hardware;
 pub mod limits;
 mod pipeline;
 mod place;
@@ -24,6 +26,7 @@ pub use access::{Access, Grant, Right, Rights, User};
 pub use board::{Arch, Board, MemoryLock, Paths};
 pub use config::{Config, DEFAULT_FOLDER};
 pub use error::{ConfigError, Errors, Fault};
+pub use hardware::{Camera, Idle, Line, LineAt, PICTURE_FORMATS, Thermal, Watchdog};
 pub use pipeline::{
     Input, Join, ModelUse, OnFailure, Overflow, Param, Pipeline, Stage, Stop, Value, Work,
 };

@@ -18,6 +18,12 @@ pub const INPUTS: usize = 16;
 pub const CAPACITY: u32 = 1024;
 /// Cores of a board, as many as a `cpu_set_t` holds.
 pub const CORES: usize = 1024;
+/// Cameras of a board.
+pub const CAMERAS: usize = 32;
+/// Named GPIO lines of a board.
+pub const LINES: usize = 256;
+/// Thermal zones of a board.
+pub const THERMAL_ZONES: usize = 64;
 /// Grants, and users, in `access.toml`.
 pub const ACCESS_ENTRIES: usize = 1024;
 /// The longest time a key may set, in milliseconds: one day.

@@ -123,12 +123,58 @@ pub(crate) struct RawBoard {
     pub arch: Option<Spanned<String>>,
     #[serde(default)]
     pub cores: Vec<Spanned<u64>>,
+    #[serde(default)]
+    pub clusters: Vec<Vec<Spanned<u64>>>,
     pub memory_mib: Option<Spanned<u64>>,
     pub memory_lock: Option<Spanned<String>>,
     #[serde(default)]
     pub allow_unsigned: bool,
     #[serde(default)]
     pub paths: RawPaths,
+    #[serde(default)]
+    pub camera: Vec<RawCamera>,
+    #[serde(default)]
+    pub line: Vec<RawLine>,
+    pub watchdog: Option<RawWatchdog>,
+    #[serde(default)]
+    pub thermal: Vec<RawThermal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawCamera {
+    pub name: Spanned<String>,
+    pub device: Spanned<String>,
+    pub format: Option<Spanned<String>>,
+    pub width: Option<Spanned<u64>>,
+    pub height: Option<Spanned<u64>>,
+    pub rate_hz: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawLine {
+    pub name: Spanned<String>,
+    pub chip: Option<Spanned<String>>,
+    pub offset: Option<Spanned<u64>>,
+    pub kernel_name: Option<Spanned<String>>,
+    #[serde(default)]
+    pub active_low: bool,
+    pub idle: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawWatchdog {
+    pub device: Spanned<String>,
+    pub timeout_s: Spanned<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawThermal {
+    pub zone: Spanned<String>,
+    pub throttle_c: Spanned<u64>,
 }
 
 #[derive(Default, Deserialize)]

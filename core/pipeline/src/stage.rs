@@ -58,6 +58,12 @@ pub trait Stage: Send {
         outlet: Arc<Outlet>,
     ) -> Result<(), StageError>;
 
+    /// Asked after an activation that failed: its device is absent and may come later, so that the pipeline can run
+    /// without it until then.
+    fn awaits_device(&self) -> bool {
+        false
+    }
+
     /// One call; `inputs` has an entry for each input port. Never allocates in a stage that is realtime.
     ///
     /// # Errors

@@ -31,6 +31,20 @@ pub enum Verb {
         after_help = "Example: ExecStopPost=/usr/bin/edgemilld fail-safe"
     )]
     FailSafe(FailSafe),
+    /// Makes the two secrets of a box: the key that packages are sealed to, and the key of its store
+    #[command(
+        name = "make-keys",
+        after_help = "Example: edgemilld make-keys /run/edgemill-keys\n\n\
+            edgemill-keys.service does this once, at the first boot, and keeps the secrets only as sealed credentials."
+    )]
+    MakeKeys(MakeKeys),
+}
+
+/// Arguments of `make-keys`.
+#[derive(Debug, clap::Args)]
+pub struct MakeKeys {
+    /// A folder that holds no such keys yet
+    pub folder: PathBuf,
 }
 
 /// Arguments of `run`.

@@ -56,7 +56,11 @@ fn one(pipeline: &Pipeline, maker: &Arc<Maker>, known: &Known) -> Result<Assembl
     let (mut identities, mut ports, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     let recipes = Recipes::default();
     for stage in &pipeline.stages {
-        match recipes.prepare_stage(pipeline, stage, maker, known) {
+        let prepare = || recipes.prepare_stage(pipeline, stage, maker, known);
+        let prepared = prepare().or_else(|failure| {
+            if maker.give_up_model(stage, &failure) { prepare() } else { Err(failure) }
+        });
+        match prepared {
             Ok((identity, found)) => {
                 identities.push(identity);
                 ports.push(found);

@@ -79,6 +79,8 @@ pub struct Changed {
     pub started: Vec<Running>,
     /// Pipelines that run already, as they are to be.
     pub reloaded: Vec<Assembled>,
+    /// Models whose new package failed.
+    pub gone_back: Vec<String>,
     /// When files, and when plugins and models, were done.
     pub milestones: [Instant; 2],
 }
@@ -119,16 +121,20 @@ pub fn change(context: &Context, present: &Present) -> Result<Changed, Failure> 
     if !all.is_empty() {
         fail_safe::record(run, all)?;
     }
-    let started = start(fresh, &context.waker)?;
-    let milestones = [configured, loaded];
-    Ok(Changed { config, base, trust, listener, started, reloaded, milestones })
+    let started = start(fresh, &context.waker, &maker)?;
+    let (milestones, gone_back) = ([configured, loaded], maker.gone_back());
+    Ok(Changed { config, base, trust, listener, started, reloaded, gone_back, milestones })
 }
 
-/// All of them or none.
-fn start(fresh: Vec<Assembled>, waker: &Arc<Waker>) -> Result<Vec<Running>, Failure> {
+/// All of them or none. A model on probation that keeps one from starting is gone back from for the next start.
+fn start(
+    fresh: Vec<Assembled>,
+    waker: &Arc<Waker>,
+    maker: &Maker,
+) -> Result<Vec<Running>, Failure> {
     let mut started: Vec<Running> = Vec::new();
     for assembled in fresh {
-        match Running::start(assembled, waker) {
+        match Running::start(assembled, waker, maker) {
             Ok(running) => started.push(running),
             Err(failure) => {
                 for mut running in started {
@@ -154,6 +160,7 @@ fn found(config: &Config) -> Result<Base, Failure> {
     }
     let memory_locked = lock_memory(&board)?;
     let shelf = Arc::new(Shelf::own(&board.paths)?);
+    shelf.begin_starts();
     Ok(Base { board, shelf, memory_locked })
 }
 

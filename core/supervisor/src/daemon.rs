@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use edgemill_control::{DaemonState, DaemonStatus, Listener, Reply, StartTimes, Status};
+use edgemill_control::{DaemonState, Listener, Reply, StartTimes, Status};
 use edgemill_host::LogSink;
 use edgemill_linux::event::Waker;
 use edgemill_linux::notify::Notifier;
@@ -23,15 +23,18 @@ use crate::keeper::{Job, Keeper};
 use crate::log::{self, Level};
 use crate::models::TrustFile;
 use crate::pulse::Pulse;
-use crate::reload::Change;
-use crate::report::pss_kib;
+use crate::reload::{Asker, Change};
 use crate::running::Running;
 use crate::service::{self, Command, Desk, Door, Service};
+use crate::state::{is_trouble, tell_state};
 
 /// Without anything to hear, the thread looks around this often.
 const TICK: Duration = Duration::from_millis(250);
 /// A new model has proven itself when everything has run well for so long.
 const PROBATION: Duration = Duration::from_secs(600);
+
+/// At the end the store's thread has this long for what it was asked last.
+const STORE_GRACE: Duration = Duration::from_secs(1);
 
 /// All that the supervisor's thread has.
 pub struct Daemon {
@@ -48,7 +51,7 @@ pub struct Daemon {
     /// The change of configuration that is under way.
     pub(crate) change: Option<Change>,
     /// Those who asked for another one meanwhile.
-    pub(crate) asked_again: Option<Vec<edgemill_control::Responder>>,
+    pub(crate) asked_again: Option<Vec<Asker>>,
     pub(crate) start: StartTimes,
     pub(crate) reloads: u64,
     pub(crate) reload_refused: Option<String>,
@@ -66,6 +69,8 @@ struct Control {
     stop: Arc<Waker>,
     thread: JoinHandle<()>,
     store: Sender<Job>,
+    /// Disconnects when the store's thread has ended.
+    store_ended: Receiver<()>,
 }
 
 /// How the daemon ended.
@@ -197,7 +202,10 @@ impl Daemon {
                 if is_trouble(state) {
                     self.well_since = Instant::now();
                 }
-                tell_state(&who(&stage), state, why);
+                tell_state(&who(&stage), state, why.as_deref());
+                if state == State::Held {
+                    self.blame(index, &stage, &why.unwrap_or_default());
+                }
             }
             Event::Warning { stage, text } => log::line(Level::Warn, &who(&stage), &text),
             Event::FailSafe { stage, why, error: None } => {
@@ -210,10 +218,12 @@ impl Daemon {
             Event::Halted { stage, why } => {
                 running.failed = true;
                 log::line(Level::Error, &who(&stage), &format!("halts the pipeline: {why}"));
+                self.blame(index, &stage, &why);
             }
             Event::Fatal { stage, why } => {
                 let text = format!("stage `{}`: {why}; this process cannot go on", who(&stage));
                 self.fatal.get_or_insert(text);
+                self.blame(index, &stage, &why);
             }
             Event::Reloaded(result) => self.reloaded(index, result),
             Event::Ended(account) => {
@@ -223,6 +233,21 @@ impl Daemon {
             }
         }
         self.tell_status();
+    }
+
+    /// A stage failed for good: its model, if it is on probation, is what changed last.
+    pub(crate) fn blame(&self, index: usize, stage: &str, why: &str) {
+        if let Some(model) = self.pipelines[index].model_of(stage) {
+            let why = format!("stage `{}/{stage}`: {why}", self.pipelines[index].name());
+            self.ask_store(Job::Failed(model, why));
+        }
+    }
+
+    /// A store's thread that is gone has said why.
+    fn ask_store(&self, job: Job) {
+        if let Some(control) = &self.control {
+            let _ = control.store.send(job);
+        }
     }
 
     // The end.
@@ -274,71 +299,17 @@ impl Daemon {
 
     fn end(mut self, exit: Exit, why: String) -> End {
         let status = self.status();
+        if exit == Exit::Done && self.pipelines.iter().all(|running| !running.failed) {
+            self.ask_store(Job::EndedWell);
+        }
         if let Some(control) = self.control.take() {
             control.stop.wake();
             let _ = control.thread.join();
+            drop(control.store);
+            // What was asked of the store is done, unless the disk hangs.
+            let _ = control.store_ended.recv_timeout(STORE_GRACE);
         }
         End { exit, why, start: self.start, status }
-    }
-
-    // How it is.
-
-    /// All of it; `None` before the first configuration is in force.
-    fn status(&self) -> Option<Status> {
-        let base = self.base.as_ref()?;
-        let pipelines = self.pipelines.iter();
-        Some(Status {
-            daemon: DaemonStatus {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                board: base.board.name.value.clone(),
-                uptime_ms: u64::try_from(self.context.began.elapsed().as_millis())
-                    .unwrap_or(u64::MAX),
-                state: self.state(),
-                memory_locked: base.memory_locked,
-                pss_kib: pss_kib(),
-                reloads: self.reloads,
-                reload_refused: self.reload_refused.clone(),
-            },
-            pipelines: pipelines.map(|running| running.status(&self.context.gauges)).collect(),
-        })
-    }
-
-    fn state(&self) -> DaemonState {
-        let trouble = |running: &Running| {
-            running.runtime.status().stages.iter().any(|stage| is_trouble(stage.state))
-        };
-        if self.stopping.is_some() {
-            DaemonState::Stopping
-        } else if self.pipelines.is_empty() {
-            DaemonState::Idle
-        } else if self.pipelines.iter().any(trouble) {
-            DaemonState::Degraded
-        } else {
-            DaemonState::Running
-        }
-    }
-
-    /// One line for `systemctl status`.
-    pub(crate) fn tell_status(&self) {
-        let running = self.pipelines.iter().filter(|running| running.ended.is_none());
-        let names = running.map(Running::name).collect::<Vec<_>>().join(", ");
-        let text = match self.state() {
-            DaemonState::Idle => self.what_to_do(),
-            DaemonState::Running => format!("running: {names}"),
-            DaemonState::Degraded => format!("not all stages run, see `edgemill status`: {names}"),
-            DaemonState::Stopping => "stopping".to_owned(),
-        };
-        let _ = self.notifier.status(&text);
-    }
-
-    /// For a daemon without pipelines.
-    pub(crate) fn what_to_do(&self) -> String {
-        let folder = self.context.configs.first().map(|path| path.display().to_string());
-        let folder = folder.unwrap_or_default();
-        format!(
-            "no pipelines: put NAME.toml into {folder}/ and reload (systemctl reload edgemill, or SIGHUP)"
-        )
     }
 
     /// Ends the probation of models once everything has run well for long enough.
@@ -347,11 +318,8 @@ impl Daemon {
             return;
         }
         self.well_since = Instant::now();
-        if let Some(control) =
-            self.control.as_ref().filter(|_| self.state() == DaemonState::Running)
-        {
-            // A store's thread that is gone has said why.
-            let _ = control.store.send(Job::Proven);
+        if self.state() == DaemonState::Running {
+            self.ask_store(Job::Proven);
         }
     }
 
@@ -380,12 +348,16 @@ impl Daemon {
     ) -> Result<(), Failure> {
         let keeper = Keeper::new(Arc::clone(&base.shelf), trust, &base.board, self.desk.clone());
         let (store, jobs) = channel();
-        spawn("store", move || keeper.work(&jobs))?;
+        let (ended, store_ended) = channel::<()>();
+        spawn("store", move || {
+            keeper.work(&jobs);
+            drop(ended);
+        })?;
         let stop = Arc::new(Waker::new().map_err(Failure::internal)?);
         let service = Service { door, desk: self.desk.clone(), store: store.clone() };
         let told = Arc::clone(&stop);
         let thread = spawn("control", move || service::serve(&listener, service, &told))?;
-        self.control = Some(Control { stop, thread, store });
+        self.control = Some(Control { stop, thread, store, store_ended });
         Ok(())
     }
 }
@@ -398,20 +370,4 @@ pub(crate) fn spawn(
     const STACK_BYTES: usize = 256 * 1024;
     let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map_err(Failure::internal)
-}
-
-fn is_trouble(state: State) -> bool {
-    matches!(state, State::Degraded | State::Restarting | State::Held)
-}
-
-fn tell_state(who: &str, state: State, why: Option<String>) {
-    let level = match state {
-        State::Held => Level::Error,
-        State::Degraded | State::Restarting => Level::Warn,
-        State::Starting | State::Running | State::Stopped => Level::Debug,
-    };
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    if level != Level::Debug || !why.is_empty() {
-        log::line(level, who, &format!("is {}{why}", state.word()));
-    }
 }

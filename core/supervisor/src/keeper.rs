@@ -8,12 +8,13 @@ use edgemill_config::{Board, Paths};
 use edgemill_control::{
     Failure as Refusal, FailureKind, Installed, ModelStatus, Reply, Responder, SlotStatus,
 };
-use edgemill_store::device::store::{Delivered, Slots};
+use edgemill_store::device::store::{Delivered, Slot, Slots};
 use edgemill_store::device::{DeviceKey, Place, Policy, StoreError, now_unix_s};
 
 use crate::exit::{Exit, Failure};
 use crate::log::{self, Level};
 use crate::models::{Shelf, TrustFile};
+use crate::reload::Asker;
 use crate::service::{Command, Desk};
 
 /// What is asked.
@@ -28,6 +29,10 @@ pub enum Job {
     Rollback(String, Responder),
     /// Everything has run well for long enough: probations end.
     Proven,
+    /// A stage that runs this model failed for good, and why.
+    Failed(String, String),
+    /// The daemon ends in order.
+    EndedWell,
 }
 
 /// Who does it.
@@ -50,17 +55,21 @@ impl Keeper {
     pub fn work(&self, jobs: &Receiver<Job>) {
         self.end_probations(false);
         for job in jobs {
-            let (responder, answer) = match job {
-                Job::List(responder) => (responder, self.list()),
-                Job::Install(file, responder) => (responder, self.install(file)),
-                Job::Activate(model, responder) => (responder, self.activate(&model)),
-                Job::Rollback(model, responder) => (responder, self.rollback(&model)),
-                Job::Proven => {
-                    self.end_probations(true);
-                    continue;
-                }
-            };
-            responder.send(answer.map_err(|failure| refusal(&failure)));
+            match job {
+                Job::List(responder) => answer(responder, self.list()),
+                Job::Install(file, responder) => answer(responder, self.install(file)),
+                Job::Activate(model, responder) => self.activate(&model, responder),
+                Job::Rollback(model, responder) => self.rollback(&model, responder),
+                Job::Proven => self.end_probations(true),
+                Job::Failed(model, why) => self.give_up(&model, &why),
+                Job::EndedWell => self.shelf.end_starts(),
+            }
+        }
+    }
+
+    fn give_up(&self, model: &str, why: &str) {
+        if self.shelf.give_up(model, why).is_some() {
+            self.desk.ask(Command::Reload(None));
         }
     }
 
@@ -77,7 +86,7 @@ impl Keeper {
     }
 
     fn install(&self, file: File) -> Result<Reply, Failure> {
-        let key = DeviceKey::load(&self.paths.device_key);
+        let key = DeviceKey::find(&self.paths.device_key);
         let key = key.map_err(|error| Failure::new(Exit::Model, error))?;
         let place = Place::Board(&self.board);
         let policy = Policy { trust: self.trust.load()?, place, now_unix_s: now_unix_s() };
@@ -88,14 +97,18 @@ impl Keeper {
         Ok(Reply::Installed(Installed { model, version: slot.version, slot: place.to_string() }))
     }
 
-    fn activate(&self, model: &str) -> Result<Reply, Failure> {
-        let slot = self.shelf.write(&self.paths, |store| store.activate(model))?;
-        Ok(self.changed(format!("model {model}: version {} is active now", slot.version)))
+    fn activate(&self, model: &str, responder: Responder) {
+        let slot = self.shelf.write(&self.paths, |store| store.activate(model));
+        let told = |slot: Slot| format!("model {model}: version {} is active now", slot.version);
+        self.changed(slot.map(told), responder);
     }
 
-    fn rollback(&self, model: &str) -> Result<Reply, Failure> {
-        let slot = self.shelf.write(&self.paths, |store| store.rollback(model))?;
-        Ok(self.changed(format!("model {model}: back to version {}", slot.version)))
+    fn rollback(&self, model: &str, responder: Responder) {
+        let slot = self.shelf.write(&self.paths, |store| store.rollback(model));
+        self.changed(
+            slot.map(|slot| format!("model {model}: back to version {}", slot.version)),
+            responder,
+        );
     }
 
     /// From the end of its probation on, nothing older than the active package is taken. One that displaced nothing has
@@ -103,7 +116,9 @@ impl Keeper {
     fn end_probations(&self, proven: bool) {
         let due = self.shelf.read(&self.paths, |store| {
             let due = store.state().models.iter().filter(|(_, slots)| {
-                slots.probation && slots.active.is_some() && (proven || slots.previous.is_none())
+                slots.probation.is_some()
+                    && slots.active.is_some()
+                    && (proven || slots.previous.is_none())
             });
             Ok(due.map(|(model, _)| model.clone()).collect::<Vec<_>>())
         });
@@ -117,16 +132,24 @@ impl Keeper {
         }
     }
 
-    /// The stages that use the model are made anew by a reload.
-    fn changed(&self, message: String) -> Reply {
-        self.tell(&message);
-        self.desk.ask(Command::Reload(None));
-        Reply::Done(message)
+    /// The stages that use the model are made anew by a reload, and what comes of that is the answer.
+    fn changed(&self, done: Result<String, Failure>, responder: Responder) {
+        match done {
+            Err(failure) => answer(responder, Err(failure)),
+            Ok(done) => {
+                self.tell(&done);
+                self.desk.ask(Command::Reload(Some(Asker { responder, done: Some(done) })));
+            }
+        }
     }
 
     fn tell(&self, message: &str) {
         log::line(Level::Info, "store", message);
     }
+}
+
+fn answer(responder: Responder, answer: Result<Reply, Failure>) {
+    responder.send(answer.map_err(|failure| refusal(&failure)));
 }
 
 fn status(model: &str, slots: &Slots) -> ModelStatus {

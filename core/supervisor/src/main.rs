@@ -23,6 +23,7 @@ mod report;
 mod running;
 mod service;
 mod settings;
+mod state;
 mod translate;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run(args, began),
         Verb::Check(args) => check::run(&args).map(|()| Exit::Done),
         Verb::FailSafe(args) => fail_safe::run(&args).map(|()| Exit::Done),
+        Verb::MakeKeys(args) => models::make_keys(&args.folder).map(|()| Exit::Done),
     };
     let exit = done.unwrap_or_else(|failure| {
         log::error(&failure.message);

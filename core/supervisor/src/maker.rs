@@ -94,6 +94,17 @@ impl Maker {
         Self { plugins, models, log, gauges }
     }
 
+    /// Whether the stage can be tried with another package of its model: the active one was on probation, and is gone
+    /// back from.
+    pub fn give_up_model(&self, stage: &Stage, failure: &Failure) -> bool {
+        stage.model().is_some_and(|model| self.models.give_up(model, &failure.message))
+    }
+
+    /// What was gone back from under this configuration.
+    pub fn gone_back(&self) -> Vec<String> {
+        self.models.gone_back()
+    }
+
     /// Says what the stage is; for a plugin that loads its library.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! The models that stages are told of: from the store, by the grants of access.toml.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use edgemill_config::{Access, Board, Located, Paths, printable};
@@ -7,10 +7,11 @@ use edgemill_host::ModelContract;
 use edgemill_store::device::grants::{Grants, Rule};
 use edgemill_store::device::store::SlotName;
 use edgemill_store::device::{
-    ModelView, Place, Policy, ReadStore, Store, StoreError, StoreKey, Trust, now_unix_s,
+    DeviceKey, ModelView, Place, Policy, ReadStore, Store, StoreError, StoreKey, Trust, now_unix_s,
 };
 
 use crate::exit::{Exit, Failure};
+use crate::log::{self, Level};
 
 /// trust.json, read when first needed: a board without models and signed plugins needs none.
 #[derive(Debug)]
@@ -131,9 +132,79 @@ impl Shelf {
         look(store)
     }
 
+    /// Counts this start against every active package on probation; those that have used theirs up are gone back from.
+    pub fn begin_starts(&self) {
+        self.on_trial(|store, model| {
+            let failed = store.slot(model, SlotName::Active)?.version.clone();
+            Ok(store.begin_start(model)?.map(|back| {
+                told_back(model, &failed, &back.version, "the daemon died whenever it ran")
+            }))
+        });
+    }
+
+    /// The daemon ends in order: this start does not count against a package on probation.
+    pub fn end_starts(&self) {
+        self.on_trial(|store, model| store.end_start(model).map(|()| None));
+    }
+
+    /// Goes back from the active package of `model`, if it is on probation, since its stage failed; says so.
+    pub fn give_up(&self, model: &str, why: &str) -> Option<String> {
+        let mut told = None;
+        self.on_trial(|store, on_trial| {
+            if on_trial != model {
+                return Ok(None);
+            }
+            let failed = store.slot(model, SlotName::Active)?.version.clone();
+            let back = store.rollback(model)?;
+            told = Some(told_back(model, &failed, &back.version, why));
+            Ok(told.clone())
+        });
+        told
+    }
+
+    /// Runs `change` for each model whose active package is on probation, where this process writes the store, and logs
+    /// what it says. A disk that takes no change must not keep the box from its work.
+    fn on_trial(
+        &self,
+        mut change: impl FnMut(&mut Store, &str) -> Result<Option<String>, StoreError>,
+    ) {
+        let Backing::Write(store) = &mut *self.lock() else { return };
+        let models = store.state().models.iter().filter(|(_, slots)| slots.trial().is_some());
+        for model in models.map(|(model, _)| model.clone()).collect::<Vec<_>>() {
+            match change(store, &model) {
+                Ok(None) => (),
+                Ok(Some(told)) => log::line(Level::Error, "store", &told),
+                Err(error) => {
+                    log::line(Level::Warn, "store", &format!("probation of {model}: {error}"));
+                }
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Backing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn told_back(model: &str, failed: &str, back: &str, why: &str) -> String {
+    format!(
+        "model {model} {failed} failed on probation, back to version {back}: {why}; \
+         `edgemill model activate {model}` tries it again"
+    )
+}
+
+/// Makes the two secrets of a box in `folder`, `device.key` with its public side `device.pub` and `store.key`.
+///
+/// # Errors
+/// One is there already, or the folder does not take them.
+pub fn make_keys(folder: &Path) -> Result<(), Failure> {
+    let made = DeviceKey::create(folder).and_then(|device| {
+        StoreKey::create(folder)?;
+        Ok(device)
+    });
+    let device = made.map_err(|error| Failure::new(Exit::Model, error))?;
+    log::line(Level::Info, "", &format!("made keys; device key {}", device.public().fingerprint()));
+    Ok(())
 }
 
 fn store_key(paths: &Paths) -> Result<StoreKey, Failure> {
@@ -153,6 +224,8 @@ pub struct Models {
     grants: Grants,
     board: String,
     paths: Paths,
+    /// What was gone back from under this configuration.
+    gone_back: Mutex<Vec<String>>,
 }
 
 impl Models {
@@ -164,7 +237,22 @@ impl Models {
             model: grant.model.value.clone(),
         });
         let grants = Grants::new(rules);
-        Self { shelf, trust, grants, board: board.name.value.clone(), paths: board.paths.clone() }
+        let (board, paths) = (board.name.value.clone(), board.paths.clone());
+        Self { shelf, trust, grants, board, paths, gone_back: Mutex::default() }
+    }
+
+    /// A stage with the model's active package cannot be made: goes back from it, if it is on probation. Whether
+    /// there is another one to try now.
+    pub fn give_up(&self, model: &str, why: &str) -> bool {
+        let told = self.shelf.give_up(model, why);
+        let went_back = told.is_some();
+        self.gone_back.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+        went_back
+    }
+
+    /// What was gone back from.
+    pub fn gone_back(&self) -> Vec<String> {
+        self.gone_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Which package of the model is active now: changes when it does.

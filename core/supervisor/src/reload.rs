@@ -8,7 +8,7 @@ use edgemill_pipeline::RunError;
 use crate::assembly::run_failure;
 use crate::change::{self, Changed, Present};
 use crate::daemon::{Daemon, spawn};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::fail_safe;
 use crate::keeper::refusal;
 use crate::log::{self, Level};
@@ -23,16 +23,34 @@ pub struct Change {
     decided: bool,
     /// It is the start.
     first: bool,
-    askers: Vec<Responder>,
+    askers: Vec<Asker>,
     /// What changes.
     told: Vec<String>,
     /// What was refused.
     refused: Vec<Failure>,
 }
 
+/// Who waits for the end of a change.
+pub struct Asker {
+    /// The way back.
+    pub responder: Responder,
+    /// What was done before, of which the change is the consequence.
+    pub done: Option<String>,
+}
+
+impl Asker {
+    fn answer(self, answer: &Result<String, Failure>) {
+        let told = answer.as_ref().map(|told| match &self.done {
+            Some(done) => Reply::Done(format!("{done}; {told}")),
+            None => Reply::Done(told.clone()),
+        });
+        self.responder.send(told.map_err(refusal));
+    }
+}
+
 impl Daemon {
     /// Reads the configuration and makes it so. Those who ask while a change is under way get another one after it.
-    pub(crate) fn begin_change(&mut self, asker: Option<Responder>) {
+    pub(crate) fn begin_change(&mut self, asker: Option<Asker>) {
         if self.stopping.is_some() {
             return;
         }
@@ -82,7 +100,8 @@ impl Daemon {
     }
 
     fn take_up(&mut self, changed: Changed) -> Result<(), Failure> {
-        let Changed { config, base, trust, listener, started, reloaded, milestones } = changed;
+        let Changed { config, base, trust, listener, started, reloaded, gone_back, milestones } =
+            changed;
         let (leaving, stopping) = (
             |it: &Running| config.pipelines.iter().all(|p| p.name != it.pipeline.name),
             self.stopping.is_some(),
@@ -109,6 +128,7 @@ impl Daemon {
         }
         if let Some(change) = &mut self.change {
             change.told.append(&mut told);
+            change.refused.extend(gone_back.into_iter().map(|it| Failure::new(Exit::Model, it)));
         }
         if self.base.is_none() {
             self.start = self.context.since_start(milestones);
@@ -129,6 +149,9 @@ impl Daemon {
 
     /// A pipeline has taken the change up, or refuses it.
     pub(crate) fn reloaded(&mut self, index: usize, result: Result<Vec<String>, RunError>) {
+        if let Err(error) = &result {
+            self.blame_refusal(index, error);
+        }
         let running = &mut self.pipelines[index];
         let settled = match &result {
             Ok(stages) if stages.is_empty() => None,
@@ -140,6 +163,13 @@ impl Daemon {
             (Some(Ok(told)), Some(change)) => change.told.push(told),
             (Some(Err(failure)), Some(change)) => change.refused.push(failure),
             _ => (),
+        }
+    }
+
+    /// A new model whose stage cannot begin with it is what kept the change from being taken.
+    fn blame_refusal(&self, index: usize, error: &RunError) {
+        if let Some(stage) = error.stage() {
+            self.blame(index, stage, &error.to_string());
         }
     }
 
@@ -157,9 +187,7 @@ impl Daemon {
         let answer = self.tell_change(&change);
         self.well_since = std::time::Instant::now();
         self.record_actuators();
-        for responder in change.askers {
-            responder.send(answer.clone().map(Reply::Done).map_err(|failure| refusal(&failure)));
-        }
+        change.askers.into_iter().for_each(|asker| asker.answer(&answer));
         let _ = self.notifier.ready();
         self.tell_status();
         settings::release_code(self.base.as_ref().is_some_and(|base| base.memory_locked));
@@ -176,7 +204,11 @@ impl Daemon {
             let lines: Vec<&str> = change.refused.iter().map(|it| it.message.as_str()).collect();
             let failure = Failure::new(first.exit, lines.join("\n"));
             log::error(&failure.message);
-            log::line(Level::Error, "", "the configuration was not taken; what ran before runs on");
+            log::line(
+                Level::Error,
+                "",
+                "not all of the configuration was taken; what ran before runs on",
+            );
             self.reload_refused = Some(failure.message.clone());
             return Err(failure);
         }

@@ -15,7 +15,7 @@ use edgemill_pipeline::{Stop, histogram};
 
 use crate::assembly::{Assembled, Known, Recipes, run_failure};
 use crate::exit::Failure;
-use crate::maker::{Actuator, Gauges, Identity};
+use crate::maker::{Actuator, Gauges, Identity, Maker};
 
 /// After the drain limit, a stage that comes back at all has come back.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -46,19 +46,26 @@ pub struct Running {
 }
 
 impl Running {
-    /// Sets it going. Waits for its stages to be activated.
+    /// Sets it going. Waits for its stages to be activated. A model on probation whose stage cannot be is gone back from,
+    /// for the next start.
     ///
     /// # Errors
     /// Why it cannot run, with file and line.
-    pub fn start(assembled: Assembled, waker: &Arc<Waker>) -> Result<Self, Failure> {
+    pub fn start(assembled: Assembled, waker: &Arc<Waker>, maker: &Maker) -> Result<Self, Failure> {
         let Assembled { pipeline, spec, plan, identities, ports, recipes } = assembled;
         let options = Options {
             drain_limit: pipeline.stop_within,
             waker: Some(Arc::clone(waker)),
             ..Options::default()
         };
-        let runtime = Runtime::start(spec.clone(), Box::new(recipes.clone()), options)
-            .map_err(|error| run_failure(&pipeline, &error))?;
+        let runtime =
+            Runtime::start(spec.clone(), Box::new(recipes.clone()), options).map_err(|error| {
+                let failure = run_failure(&pipeline, &error);
+                if let Some(stage) = error.stage().and_then(|name| pipeline.stage(name)) {
+                    maker.give_up_model(stage, &failure);
+                }
+                failure
+            })?;
         Ok(Self {
             pipeline,
             spec,
@@ -106,6 +113,11 @@ impl Running {
     /// The file that is in force, or is being taken up.
     pub fn wanted(&self) -> &Pipeline {
         self.pending.as_ref().map_or(&self.pipeline, |pending| &pending.pipeline)
+    }
+
+    /// The model that a stage of it runs.
+    pub fn model_of(&self, stage: &str) -> Option<String> {
+        Some(self.wanted().stage(stage)?.model()?.value.clone())
     }
 
     /// Whether a reload is under way.

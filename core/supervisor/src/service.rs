@@ -13,13 +13,14 @@ use edgemill_linux::{event::Waker, process};
 use crate::change::Changed;
 use crate::keeper::Job;
 use crate::log::{self, Level};
+use crate::reload::Asker;
 
 /// What the supervisor's thread is asked to do.
 pub enum Command {
     /// Say how it goes.
     Status(std::sync::mpsc::SyncSender<Box<Status>>),
     /// Read the configuration again; answer when that is done or refused.
-    Reload(Option<Responder>),
+    Reload(Option<Asker>),
     /// Stop in order.
     Stop(Responder),
     /// From the thread that changes the configuration: what has come of it.
@@ -127,7 +128,9 @@ impl Handler for Service {
         }
         match request {
             Request::Status => responder.send(self.status()),
-            Request::Reload => self.desk.ask(Command::Reload(Some(responder))),
+            Request::Reload => {
+                self.desk.ask(Command::Reload(Some(Asker { responder, done: None })));
+            }
             Request::Stop => self.desk.ask(Command::Stop(responder)),
             Request::ModelList => self.store(Job::List(responder)),
             Request::ModelActivate { model } => self.store(Job::Activate(model, responder)),

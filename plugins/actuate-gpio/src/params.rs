@@ -16,7 +16,7 @@ choices! {
 params! {
     /// What the pipeline's file may set.
     pub struct Params {
-        /// Name of the chip, such as gpiochip0, or path of its device; every chip is searched where it is left out.
+        /// Name of the chip, such as gpiochip0, its label, or path of its device; every chip is searched where it is left out.
         chip: Option<String>,
         /// Name of the line, or its offset on the chip.
         line: String,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use edgemill_sdk::{Error, Name, Result};
 use gpiocdev::Request;
-use gpiocdev::chip::Chip;
+use gpiocdev::chip::{Chip, chips};
 use gpiocdev::line::{Offset, Value};
 use gpiocdev::request::Config;
 
@@ -78,8 +78,7 @@ impl Wiring {
     /// Device and offset of the line.
     fn find(&self) -> Result<(PathBuf, Offset)> {
         let Some(chip) = &self.chip else { return self.search() };
-        let opened = if chip.contains('/') { Chip::from_path(chip) } else { Chip::from_name(chip) };
-        let opened = opened.map_err(|error| self.failed("find", &error))?;
+        let opened = open(chip).map_err(|error| self.failed("find", &error))?;
         let named = || opened.find_line_info(&self.line).map(|info| info.offset);
         let offset = self.line.parse().ok().or_else(named).ok_or_else(|| self.absent())?;
         Ok((opened.path().to_owned(), offset))
@@ -97,6 +96,18 @@ impl Wiring {
     fn absent(&self) -> Error {
         Error::io(format!("there is no {}: gpioinfo lists what there is", self.place()))
     }
+}
+
+/// The chip of that path, name or label. A label stays the same where the number in a name does not.
+fn open(chip: &str) -> gpiocdev::Result<Chip> {
+    if chip.contains('/') {
+        return Chip::from_path(chip);
+    }
+    Chip::from_name(chip).or_else(|error| {
+        let labelled = |found: &Chip| found.info().is_ok_and(|info| info.label == chip);
+        let mut all = chips()?.into_iter().filter_map(|path| Chip::from_path(path).ok());
+        all.find(labelled).ok_or(error)
+    })
 }
 
 /// The line, requested from the kernel. Without libgpiod's active-low: levels are those at the pin.

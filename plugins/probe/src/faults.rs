@@ -1,5 +1,5 @@
 //! Which packets fail, and how.
-use crate::params::Params;
+use crate::params::{BadModel, Params};
 
 /// What happens to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +8,7 @@ pub enum Fault {
     Panic,
     Hang,
     Slow,
+    Crash,
 }
 
 /// The plan: faults at given packets and at random ones.
@@ -16,12 +17,15 @@ pub struct Faults {
     every: u64,
     ppm: [(u32, Fault); 3],
     seed: u64,
+    /// What every packet comes to.
+    always: Option<Fault>,
     /// There are none, so that the common packet is not looked at.
     none: bool,
 }
 
 impl Faults {
-    pub fn new(params: &Params) -> Self {
+    /// As the file says; `bad_model`: the stage's model is the bad one.
+    pub fn new(params: &Params, bad_model: bool) -> Self {
         let at = [
             (params.error_at, Fault::Error),
             (params.panic_at, Fault::Panic),
@@ -33,13 +37,24 @@ impl Faults {
             (params.panic_ppm, Fault::Panic),
             (params.slow_ppm, Fault::Slow),
         ];
-        let none = at.iter().all(|(at, _)| at.is_none()) && ppm.iter().all(|(ppm, _)| *ppm == 0);
-        Self { at, every: params.every, ppm, seed: params.seed, none }
+        let always = match params.bad_model {
+            _ if !bad_model => None,
+            BadModel::Refuse | BadModel::Error => Some(Fault::Error),
+            BadModel::Hang => Some(Fault::Hang),
+            BadModel::Crash => Some(Fault::Crash),
+        };
+        let none = always.is_none()
+            && at.iter().all(|(at, _)| at.is_none())
+            && ppm.iter().all(|(ppm, _)| *ppm == 0);
+        Self { at, every: params.every, ppm, seed: params.seed, always, none }
     }
 
     /// What the `n`-th packet comes to.
     pub fn of(&self, n: u64) -> Option<Fault> {
-        if self.none { None } else { self.given(n).or_else(|| self.random(n)) }
+        if self.none {
+            return None;
+        }
+        self.always.or_else(|| self.given(n)).or_else(|| self.random(n))
     }
 
     fn given(&self, n: u64) -> Option<Fault> {

@@ -12,11 +12,12 @@ mod params;
 mod process;
 
 use edgemill_sdk::{
-    Call, Contract, DType, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
+    Call, Contract, DType, Error, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
 };
 
 use counts::Counts;
-use params::{Flows, Params, Role};
+use faults::Faults;
+use params::{BadModel, Flows, Params, Role};
 use process::Run;
 
 struct Probe {
@@ -51,7 +52,12 @@ impl Plugin for Probe {
     }
 
     fn activate<'m>(&mut self, setup: Setup<'m>) -> Result<Run<'m>> {
-        Ok(Run::new(&self.params, setup.inputs().len(), setup.outputs().len()))
+        let bad = self.params.bad_version.as_deref().is_some_and(|bad| has_version(&setup, bad));
+        if bad && self.params.bad_model == BadModel::Refuse {
+            return Err(Error::unfit("it refuses this model on command"));
+        }
+        let faults = Faults::new(&self.params, bad);
+        Ok(Run::new(&self.params, faults, setup.inputs().len(), setup.outputs().len()))
     }
 
     fn process<'m>(&mut self, run: &mut Run<'m>, call: &Call<'_, 'm>) -> Result<()> {
@@ -78,6 +84,10 @@ impl Probe {
             }
         })
     }
+}
+
+fn has_version(setup: &Setup<'_>, version: &str) -> bool {
+    setup.model().is_ok_and(|model| model.contract().version == version)
 }
 
 fn names(stem: &str, count: u32) -> Vec<String> {

@@ -27,6 +27,20 @@ choices! {
     }
 }
 
+choices! {
+    /// What a bad model leads to.
+    pub enum BadModel {
+        /// It is refused when the stage is activated.
+        Refuse = "refuse",
+        /// Every packet is answered with an error.
+        Error = "error",
+        /// The first packet makes it hang.
+        Hang = "hang",
+        /// The first packet ends the whole process.
+        Crash = "crash",
+    }
+}
+
 params! {
     /// What the pipeline's file may set. The n-th packet is the one with sequence n; for a source, the n-th turn.
     pub struct Params {
@@ -84,6 +98,10 @@ params! {
         slow_ppm: u32 = 0,
         /// Chooses the packets that fail; the same seed chooses the same ones.
         seed: u64 = 1,
+        /// Version of the stage's model that is a bad one.
+        bad_version: Option<String>,
+        /// What a bad model leads to.
+        bad_model: BadModel = "error",
         /// File that a line of JSON with the instance's own counts is appended to when it is deactivated, and
         /// before it hangs. The last line of an instance is the one that counts.
         path: Option<String>,

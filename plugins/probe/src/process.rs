@@ -32,7 +32,7 @@ pub struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
-    pub fn new(params: &Params, inputs: usize, outputs: usize) -> Self {
+    pub fn new(params: &Params, faults: Faults, inputs: usize, outputs: usize) -> Self {
         let hold = params.hold as usize;
         Self {
             role: params.role,
@@ -43,7 +43,7 @@ impl<'m> Run<'m> {
             hang: Duration::from_millis(params.hang_ms),
             slow: Duration::from_micros(params.slow_us),
             path: params.path.clone(),
-            faults: Faults::new(params),
+            faults,
             inputs,
             outputs,
             turns: 0,
@@ -168,6 +168,7 @@ impl<'m> Run<'m> {
                 counts.faulted += 1;
                 panic!("it panics on command");
             }
+            Some(Fault::Crash) => std::process::abort(),
         }
         Ok(())
     }

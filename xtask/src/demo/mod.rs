@@ -7,7 +7,7 @@ mod play;
 mod setup;
 mod summary;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -92,6 +92,27 @@ impl Demo {
     pub fn play(&self) -> Result<Played> {
         setup::pipeline(&self.places, &setup::Source::Replay)?;
         play::replay(&self.places, self.pictures.test.len())
+    }
+
+    /// The folder of the author's keys.
+    pub fn keys(&self) -> PathBuf {
+        self.places.demo("keys")
+    }
+
+    /// The int8 network as it is before it is packed.
+    pub fn plain_model(&self) -> Result<PathBuf> {
+        Ok(model::graph_and_contract(&self.places)?.0)
+    }
+
+    /// The int8 network as a signed package of this version for one box.
+    pub fn seal(
+        &self,
+        version: &str,
+        counter: usize,
+        recipient: &Path,
+        package: &Path,
+    ) -> Result<()> {
+        model::seal(&self.places, version, counter, recipient, package)
     }
 
     fn measure(&self) -> Result<Measured> {

@@ -116,6 +116,22 @@ fn pack(places: &Places, form: &str) -> Result<()> {
     run(places.tool().args(["model", "sign"]).arg(&package).arg("--keys").arg(&keys))
 }
 
+/// Packs the int8 network for one box, and signs it.
+pub fn seal(
+    places: &Places,
+    version: &str,
+    counter: usize,
+    recipient: &Path,
+    package: &Path,
+) -> Result<()> {
+    let mut pack = places.tool();
+    pack.args(["model", "pack"]).arg(places.demo("model")).args(["--form", "int8"]);
+    pack.args(["--model-version", version, "--counter", &counter.to_string()]);
+    pack.args(["--licence", "CC-BY-SA-4.0", "--card", crate::data::TRAFFIC_LIGHT_CREDITS]);
+    run(pack.arg("--recipient").arg(recipient).arg("--output").arg(package))?;
+    run(places.tool().args(["model", "sign"]).arg(package).arg("--keys").arg(places.demo("keys")))
+}
+
 /// Evaluates every network on the test pictures: the only step that opens them.
 pub fn measure(places: &Places, pictures: &Pictures) -> Result<Learnt> {
     let bytes = |form| Ok::<_, anyhow::Error>(fs::metadata(package(places, form))?.len());

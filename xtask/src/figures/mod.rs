@@ -1,4 +1,5 @@
 //! `cargo xtask figures [AREA]`: measures what the project publishes, prints it and writes `docs/figures.md`.
+mod appliance;
 mod engine;
 mod hops;
 mod main_area;
@@ -65,7 +66,8 @@ impl Row {
 
 type Measure = fn(&Path) -> Result<Vec<Row>>;
 
-const AREAS: [(&str, Measure); 2] = [("main", main_area::measure), ("engine", engine::measure)];
+const AREAS: [(&str, Measure); 3] =
+    [("main", main_area::measure), ("appliance", appliance::measure), ("engine", engine::measure)];
 
 /// Measures the areas asked for.
 pub fn run(root: &Path, args: &Args) -> Result<()> {

@@ -5,14 +5,13 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use crate::command::{exists, run};
-use crate::guest::{self, Put};
 use crate::host_packages::{self, Need};
-use crate::{cross, demo};
+use crate::{cross, demo, image, vm};
 
 type Part = (&'static str, fn(&Path) -> Result<()>);
 
 /// In the order in which they fail fastest.
-pub const ALL: [Part; 8] = [
+pub const ALL: [Part; 9] = [
     ("packages", packages),
     ("style", style),
     ("build", build),
@@ -20,7 +19,8 @@ pub const ALL: [Part; 8] = [
     ("native", native),
     ("aarch64", aarch64),
     ("outputs", outputs),
-    ("guest", guest),
+    ("deb", deb),
+    ("vm", vm),
 ];
 
 /// Crates whose tests say something about the board's processor or its kernel calls.
@@ -51,6 +51,7 @@ fn packages(_: &Path) -> Result<()> {
         Need::Arm64Packages,
         Need::QemuSystem,
         Need::GuestTools,
+        Need::ImageTools,
         Need::Systemd,
     ])
 }
@@ -133,40 +134,13 @@ fn same_bytes(native: &str, emulated: &str) -> Result<()> {
     Ok(())
 }
 
-/// A V4L2 camera and GPIO lines of a real kernel, in a virtual board.
-fn guest(root: &Path) -> Result<()> {
-    let capture = cross::test_program(root, &["-p", "edgemill-capture", "--test", "camera"])?;
-    guest_cases(root, "camera", &[Put { from: capture, to: "/bin/capture" }])?;
-    guest_daemon(root)?;
-    let gpio = cross::test_program(root, &["-p", "actuate-gpio", "--lib"])?;
-    guest_cases(root, "gpio", &[Put { from: gpio, to: "/bin/actuate-gpio" }])
+/// The package of a box, from its installation to its purging.
+fn deb(root: &Path) -> Result<()> {
+    image::prove_packages(root)
 }
 
-/// The daemon itself, with a camera that is refused, goes away and comes back.
-fn guest_daemon(root: &Path) -> Result<()> {
-    cross::build(root, &["-p", "edgemill-supervisor", "-p", "probe"])?;
-    let (built, ours) = (cross::built(root), root.join("tests/vm/daemon"));
-    let files = [
-        Put { from: built.join("edgemilld"), to: "/bin/edgemilld" },
-        Put { from: built.join("libprobe.so"), to: "/edgemill/plugins/probe.so" },
-        Put { from: ours.join("board.toml"), to: "/edgemill/board.toml" },
-        Put { from: ours.join("camera.toml"), to: "/edgemill/pipelines/camera.toml" },
-    ];
-    guest_cases(root, "daemon", &files)
-}
-
-fn guest_cases(root: &Path, name: &str, files: &[Put<'_>]) -> Result<()> {
-    let log = root.join(format!("target/vm/{name}.log"));
-    let script = root.join(format!("tests/vm/{name}.sh"));
-    let console = guest::boot(root, files, &script, &log)?;
-    let cases = guest::cases(&console);
-    ensure!(!cases.is_empty(), "the guest ran no case; its console is in {}", log.display());
-    for (case, outcome) in cases {
-        ensure!(
-            outcome == "passed",
-            "{case}: {outcome}; the guest's console is in {}",
-            log.display()
-        );
-    }
-    Ok(())
+/// What needs a kernel with devices, and a machine whose power can be cut.
+fn vm(root: &Path) -> Result<()> {
+    vm::crate_tests::run(root)?;
+    vm::prove(root)
 }

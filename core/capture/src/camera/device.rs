@@ -47,6 +47,11 @@ impl Open {
         Ok(Self { device, path: owned })
     }
 
+    /// The device, to ask it more.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Sets format and rate; `rate-hz` 0 leaves the rate as it is.
     pub(super) fn configure(
         self,

@@ -68,6 +68,8 @@ pub(super) fn descriptor(device: &Device) -> BorrowedFd<'_> {
 pub(super) struct Capability {
     /// Its name for people.
     pub card: String,
+    /// The kernel's driver.
+    pub driver: String,
     /// V4L2_CAP_… of this device node.
     pub flags: u32,
 }
@@ -76,12 +78,15 @@ pub(super) struct Capability {
 pub(super) fn capability(device: &Device) -> io::Result<Capability> {
     let mut request: QueryCap = zeroed();
     call(device, &mut request)?;
-    let name = request.0.card.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = |bytes: &[u8]| {
+        let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(name).into_owned()
+    };
     let flags = match request.0.capabilities & sys::V4L2_CAP_DEVICE_CAPS {
         0 => request.0.capabilities,
         _ => request.0.device_caps,
     };
-    Ok(Capability { card: String::from_utf8_lossy(name).into_owned(), flags })
+    Ok(Capability { card: text(&request.0.card), driver: text(&request.0.driver), flags })
 }
 
 /// `VIDIOC_ENUM_FMT`: the codes of the pixel formats on offer.

@@ -4,6 +4,7 @@ mod device;
 mod error;
 #[allow(unsafe_code, reason = "the crate's calls into V4L2, each with the fact it relies on")]
 mod ioctl;
+mod nodes;
 mod offer;
 
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 use edgemill_pipeline::stage::Flow;
 
 pub use error::CameraError;
+pub(crate) use nodes::keep;
+pub use nodes::{Camera as CameraNode, Node, nodes};
 
 use self::device::{Frame, Open, Streaming};
 use crate::params::{Checked, Kind, Param};
@@ -23,7 +26,8 @@ pub(crate) const PARAMS: &[Param] = &[
     Param {
         name: "device",
         unit: "",
-        help: "The camera's device node; a link in /dev/v4l/by-id stays the same when it is plugged in elsewhere.",
+        help: "The camera's device node (a link in /dev/v4l/by-id stays the same when it is plugged in elsewhere), or \
+               card:NAME or driver:NAME for the first camera of that name.",
         kind: Kind::Text { fallback: Some("/dev/video0") },
     },
     picture::width(2),
@@ -98,7 +102,8 @@ impl Camera {
 impl Source for Camera {
     fn start(&mut self) -> Result<(), Error> {
         self.stop();
-        let configured = Open::new(&self.path)?.configure(&self.picture, self.rate_hz)?;
+        let configured =
+            Open::new(&nodes::find(&self.path)?)?.configure(&self.picture, self.rate_hz)?;
         self.streaming = Some(configured.start()?);
         self.heard = Instant::now();
         Ok(())

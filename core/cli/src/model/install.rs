@@ -50,7 +50,7 @@ struct BoardPolicy<'a> {
 impl<'a> BoardPolicy<'a> {
     fn load(board: &'a Board) -> Result<Self, Failure> {
         let trust = Trust::load(&board.paths.trust)?;
-        let device = DeviceKey::load(&board.paths.device_key)?;
+        let device = DeviceKey::find(&board.paths.device_key)?;
         Ok(Self { trust, device, place: Place::Board(&board.name.value) })
     }
 

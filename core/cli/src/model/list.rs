@@ -1,5 +1,6 @@
 //! `edgemill model list`: what the box's store holds.
-use edgemill_control::{ModelStatus, SlotStatus};
+use edgemill_config::Board;
+use edgemill_control::{Client, ClientError, ModelStatus, SlotStatus};
 use edgemill_store::device::ReadStore;
 use edgemill_store::device::store::Slots;
 
@@ -16,15 +17,22 @@ pub struct Args {
     board: BoardArgs,
 }
 
-/// Reads the store; it is not locked, so that a running daemon is not disturbed.
+/// Asks the daemon while one runs, since it alone may have the store's key; else reads the store.
 pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let board = args.board.load()?;
-    let store = ReadStore::open(&board.paths.store, store_key(&board)?)?;
-    let models: Vec<ModelStatus> =
-        store.state().models.iter().map(|(name, slots)| status(name, slots)).collect();
+    let models = match Client::connect(&board.paths.run) {
+        Ok(client) => client.models()?,
+        Err(ClientError::NoDaemon(_)) => read(&board)?,
+        Err(error) => return Err(error.into()),
+    };
     let lines: Vec<String> = models.iter().flat_map(lines).collect();
     let text = if lines.is_empty() { "the store holds no model".into() } else { lines.join("\n") };
     output.result(&models, text)
+}
+
+fn read(board: &Board) -> Result<Vec<ModelStatus>, Failure> {
+    let store = ReadStore::open(&board.paths.store, store_key(board)?)?;
+    Ok(store.state().models.iter().map(|(name, slots)| status(name, slots)).collect())
 }
 
 fn status(model: &str, slots: &Slots) -> ModelStatus {

@@ -42,6 +42,8 @@ pub(super) struct Seating {
     pub instance: Option<Instance>,
     /// The old instance has to go before a new one can be made.
     pub replace: bool,
+    /// There is no instance yet, since its device is absent: this is what it says.
+    pub absent: Option<String>,
 }
 
 /// A pipeline that is to run.
@@ -158,7 +160,7 @@ impl<'a> Candidate<'a> {
         let (stays, replace) = (self.old.is_some(), self.replace);
         let (spec, plan) = (spec.clone(), planned.clone());
         let seated = Seated { slot, spec, ports: self.ports, plan, wiring, alive: true };
-        Ok(Seating { seated, stays, instance: None, replace })
+        Ok(Seating { seated, stays, instance: None, replace, absent: None })
     }
 
     fn slot(&self) -> Arc<Slot> {
@@ -252,7 +254,8 @@ fn prepare(spec: &StageSpec, factory: &mut dyn Factory) -> Result<Box<dyn Stage>
         .map_err(|source| RunError::Prepare { stage: spec.name.clone(), source })
 }
 
-/// All of them, or none.
+/// All of them, or none. A stage that begins with its pipeline may wait for its device: a camera that comes late does not
+/// keep the rest of a box from running.
 fn activate_all(
     seatings: &mut [Seating],
     fresh: Vec<Option<Box<dyn Stage>>>,
@@ -261,6 +264,9 @@ fn activate_all(
         let Some(stage) = stage else { continue };
         match activate(&seatings[index].seated, stage) {
             Ok(instance) => seatings[index].instance = Some(instance),
+            Err(error @ RunError::Activate { absent: true, .. }) if !seatings[index].stays => {
+                seatings[index].absent = Some(error.to_string());
+            }
             Err(error) => {
                 seatings.iter_mut().filter_map(|s| s.instance.take()).for_each(discard);
                 return Err(error);
@@ -278,9 +284,13 @@ fn activate(seated: &Seated, mut stage: Box<dyn Stage>) -> Result<Instance, RunE
     ));
     let (inputs, outputs) = formats(&seated.plan);
     let way = Arc::clone(&outlet);
-    catch_unwind(AssertUnwindSafe(|| stage.activate(&inputs, &outputs, way)))
-        .unwrap_or_else(|panic| Err(StageError(panic_text(&*panic))))
-        .map_err(|source| RunError::Activate { stage: seated.slot.name.clone(), source })?;
+    let activated = catch_unwind(AssertUnwindSafe(|| stage.activate(&inputs, &outputs, way)))
+        .unwrap_or_else(|panic| Err(StageError(panic_text(&*panic))));
+    activated.map_err(|source| RunError::Activate {
+        stage: seated.slot.name.clone(),
+        source,
+        absent: stage.awaits_device(),
+    })?;
     Ok(Instance { stage, outlet })
 }
 
@@ -303,7 +313,7 @@ pub(super) fn remake(seated: &Seated, factory: &mut dyn Factory) -> Result<Insta
         "its ports or formats are no longer those the pipeline runs with; reload the pipeline"
             .into(),
     );
-    Err(RunError::Activate { stage: seated.slot.name.clone(), source })
+    Err(RunError::Activate { stage: seated.slot.name.clone(), source, absent: false })
 }
 
 /// What a pipeline would be: prepares every stage, negotiates, and lets all go again.

@@ -13,9 +13,9 @@ pub enum RunError {
     /// The factory could not make it.
     #[error("stage {stage} cannot be prepared: {source}")]
     Prepare { stage: String, source: StageError },
-    /// Its formats are fixed, and it cannot begin.
+    /// Its formats are fixed, and it cannot begin; if its device is absent, not yet.
     #[error("stage {stage} cannot begin: {source}")]
-    Activate { stage: String, source: StageError },
+    Activate { stage: String, source: StageError, absent: bool },
     /// No memory for its buffers.
     #[error("output {port} cannot have its buffers: {source}")]
     Pool { stage: String, port: String, source: PoolError },

@@ -118,10 +118,18 @@ impl Supervisor {
         let order: Vec<_> = layout.plan.order.iter().rev().copied().collect();
         let mut places: Vec<Option<Seating>> = seatings.drain(..).map(Some).collect();
         self.seats = Vec::with_capacity(places.len());
+        let mut waiting = Vec::new();
         for index in order {
-            let Some(seating) = places[index].take() else { continue };
+            let Some(mut seating) = places[index].take() else { continue };
+            let absent = seating.absent.take();
+            if absent.is_some() {
+                seating.seated.slot.set_state(State::Restarting);
+            }
             match self.occupy(seating) {
-                Ok(seat) => self.seats.push(seat),
+                Ok(seat) => {
+                    self.seats.push(seat);
+                    waiting.extend(absent.map(|why| (self.seats.len() - 1, why)));
+                }
                 Err(error) => {
                     let left = places.into_iter().flatten().filter_map(|place| place.instance);
                     left.for_each(|instance| self.discard(instance));
@@ -129,6 +137,7 @@ impl Supervisor {
                 }
             }
         }
+        waiting.into_iter().for_each(|(seat, why)| self.failed(seat, why));
         Ok(())
     }
 
@@ -247,7 +256,10 @@ impl Supervisor {
     // Failures.
 
     fn failed(&mut self, seat: usize, why: String) {
-        self.tell_state(seat, Some(why.clone()));
+        // An attempt that fails as the one before is no news.
+        if self.shared.why(self.seats[seat].seated.slot.id).as_ref() != Some(&why) {
+            self.tell_state(seat, Some(why.clone()));
+        }
         if self.stopping.is_some() {
             return self.seats[seat].send(Command::Hold);
         }

@@ -25,13 +25,21 @@ impl DeviceKey {
         read_secret(path, KeyRole::Device, Reach::OwnerOnly).map(Self::new)
     }
 
+    /// Reads the systemd credential `device.key` where the service has one, else the file at `path`.
+    ///
+    /// # Errors
+    /// Any [`KeyError`] of reading.
+    pub fn find(path: &Path) -> Result<Self, KeyError> {
+        find_secret(path, DEVICE_KEY_NAME, KeyRole::Device).map(Self::new)
+    }
+
     /// Makes a pair and writes `device.key` and `device.pub` in `folder`.
     ///
     /// # Errors
     /// [`KeyError::Exists`], or any of writing.
     pub fn create(folder: &Path) -> Result<Self, KeyError> {
         let key = Self::new(Secret::generate()?);
-        write_secret(&folder.join("device.key"), KeyRole::Device, &key.secret)?;
+        write_secret(&folder.join(DEVICE_KEY_NAME), KeyRole::Device, &key.secret)?;
         write_public(&folder.join("device.pub"), KeyRole::Device, key.public.as_bytes())?;
         Ok(key)
     }
@@ -51,8 +59,20 @@ impl DeviceKey {
 #[derive(Debug)]
 pub struct StoreKey(Secret);
 
-/// The credential, and the file, that holds it.
-pub const STORE_KEY_NAME: &str = "store.key";
+/// The credentials, and the files, that hold them.
+const DEVICE_KEY_NAME: &str = "device.key";
+const STORE_KEY_NAME: &str = "store.key";
+
+/// The systemd credential of this name where the service has one, else the file at `path`: see systemd.exec(5),
+/// `LoadCredentialEncrypted=`.
+fn find_secret(path: &Path, name: &str, role: KeyRole) -> Result<Secret, KeyError> {
+    match std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name)) {
+        Some(credential) if credential.exists() => {
+            read_secret(&credential, role, Reach::CredentialsFolder)
+        }
+        _ => read_secret(path, role, Reach::OwnerOnly),
+    }
+}
 
 impl StoreKey {
     /// Reads `store.key`, which only its owner may reach.
@@ -64,19 +84,11 @@ impl StoreKey {
     }
 
     /// Reads the systemd credential `store.key` where the service has one, else the file at `path`.
-    /// See systemd.exec(5), `LoadCredentialEncrypted=`.
     ///
     /// # Errors
     /// Any [`KeyError`] of reading.
     pub fn find(path: &Path) -> Result<Self, KeyError> {
-        match std::env::var_os("CREDENTIALS_DIRECTORY")
-            .map(|dir| Path::new(&dir).join(STORE_KEY_NAME))
-        {
-            Some(credential) if credential.exists() => {
-                read_secret(&credential, KeyRole::Store, Reach::CredentialsFolder).map(Self)
-            }
-            _ => Self::load(path),
-        }
+        find_secret(path, STORE_KEY_NAME, KeyRole::Store).map(Self)
     }
 
     /// Makes a key and writes `store.key` in `folder`.

@@ -12,11 +12,12 @@
 pub mod disk;
 mod error;
 mod holder;
+mod moves;
 mod read;
 mod state;
 mod write;
 
 pub use error::{SlotName, StoreError};
 pub use read::ReadStore;
-pub use state::{Slot, Slots, State};
+pub use state::{Probation, Slot, Slots, State};
 pub use write::{Delivered, Store};

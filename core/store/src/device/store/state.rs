@@ -10,7 +10,7 @@ use crate::cipher::{check_state, seal_state};
 use crate::device::StoreKey;
 
 const MAGIC: [u8; 7] = *b"EMSTATE";
-/// What this crate writes. A later one adds tries left and the head of the audit log.
+/// What this crate writes. A later one adds the head of the audit log.
 const FORMAT: u8 = 1;
 /// Some thousand models.
 pub(crate) const STATE_BYTES: u64 = 4 << 20;
@@ -43,8 +43,23 @@ pub struct Slots {
     pub candidate: Option<Slot>,
     /// What ran before, and is gone back to.
     pub previous: Option<Slot>,
-    /// Whether the active one has still to prove itself: until then the floor does not rise.
-    pub probation: bool,
+    /// What the active one has still to do: until it has proven itself the floor does not rise.
+    pub probation: Option<Probation>,
+}
+
+/// A package that has not proven itself yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probation {
+    /// So often may the daemon still start with it before the previous one is gone back to: a package that kills the
+    /// daemon must not do so for ever. A start that ends in order is given back.
+    pub starts_left: u32,
+}
+
+impl Default for Probation {
+    fn default() -> Self {
+        Self { starts_left: 3 }
+    }
 }
 
 impl Slots {
@@ -56,6 +71,12 @@ impl Slots {
             (SlotName::Previous, &self.previous),
         ];
         named.into_iter().filter_map(|(name, slot)| Some((name, slot.as_ref()?)))
+    }
+
+    /// The probation of an active package that could be gone back from.
+    #[must_use]
+    pub fn trial(&self) -> Option<&Probation> {
+        self.previous.as_ref().and(self.probation.as_ref())
     }
 
     fn all(&self) -> impl Iterator<Item = &Slot> {

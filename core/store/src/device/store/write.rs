@@ -14,7 +14,7 @@ use crate::device::store::disk::{Disk, RealDisk};
 use crate::device::store::error::{SlotName, StoreError, io_fault};
 use crate::device::store::holder::lock_holder;
 use crate::device::store::read::{ReadStore, object_name, object_path, read_state, state_path};
-use crate::device::store::state::{Slot, Slots, State};
+use crate::device::store::state::{Slot, State};
 use crate::device::{DeviceKey, Policy, Sealed, StoreKey};
 use crate::secret::wipe_stack;
 
@@ -172,70 +172,6 @@ impl Store {
         committed.map(|()| (model, slot))
     }
 
-    /// Makes the candidate of `model` its active package, on probation, and the active one its previous.
-    ///
-    /// # Errors
-    /// [`StoreError::NoModel`], `EmptySlot`, `BelowFloor`, or those of writing.
-    pub fn activate(&mut self, model: &str) -> Result<Slot, StoreError> {
-        let candidate = self.admissible(model, SlotName::Candidate)?;
-        let chosen = candidate.clone();
-        self.change(model, |slots| {
-            slots.candidate = None;
-            // One that never proved itself does not displace one that did.
-            if !(slots.probation && slots.previous.is_some()) {
-                slots.previous = slots.active.take();
-            }
-            slots.active = Some(chosen);
-            slots.probation = true;
-        })?;
-        Ok(candidate)
-    }
-
-    /// Ends the probation of the active package: the floor rises to its counter, and what is below that goes.
-    ///
-    /// # Errors
-    /// [`StoreError::NoModel`], `EmptySlot`, or those of writing.
-    pub fn commit(&mut self, model: &str) -> Result<(), StoreError> {
-        let counter = self.slot(model, SlotName::Active)?.counter;
-        self.change(model, |slots| {
-            slots.floor = slots.floor.max(counter);
-            slots.probation = false;
-            let floor = slots.floor;
-            slots.previous.take_if(|slot| slot.counter < floor);
-            slots.candidate.take_if(|slot| slot.counter < floor);
-        })
-    }
-
-    /// Goes back to the previous package of `model`; the one that ran becomes the candidate.
-    ///
-    /// # Errors
-    /// [`StoreError::NoModel`], `EmptySlot`, `BelowFloor`, or those of writing.
-    pub fn rollback(&mut self, model: &str) -> Result<Slot, StoreError> {
-        let previous = self.admissible(model, SlotName::Previous)?;
-        let chosen = previous.clone();
-        self.change(model, |slots| {
-            slots.previous = None;
-            slots.candidate = slots.active.replace(chosen);
-            slots.probation = false;
-        })?;
-        Ok(previous)
-    }
-
-    fn admissible(&self, model: &str, slot: SlotName) -> Result<Slot, StoreError> {
-        let found = self.slot(model, slot)?.clone();
-        let (counter, floor) = (found.counter, self.slots(model)?.floor);
-        if counter < floor {
-            return Err(StoreError::BelowFloor { model: model.into(), slot, counter, floor });
-        }
-        Ok(found)
-    }
-
-    fn change(&mut self, model: &str, edit: impl FnOnce(&mut Slots)) -> Result<(), StoreError> {
-        let mut next = self.state.clone();
-        edit(next.models.entry(model.into()).or_default());
-        self.commit_state(next)
-    }
-
     /// In a frame of its own, which is gone when its caller wipes.
     #[inline(never)]
     fn rewrap(&self, mut prefix: Prefix, device_key: &DeviceKey) -> Result<Prefix, StoreError> {
@@ -324,7 +260,7 @@ impl Store {
     }
 
     /// The only way in which the state changes. Where that fails, what the disk says stands.
-    fn commit_state(&mut self, mut next: State) -> Result<(), StoreError> {
+    pub(super) fn commit_state(&mut self, mut next: State) -> Result<(), StoreError> {
         next.generation = self.state.generation.saturating_add(1);
         if let Err(fault) = self.write_state(&next) {
             if let Ok(state) = read_state(&self.dir, &self.key) {
