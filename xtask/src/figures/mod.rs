@@ -1,5 +1,6 @@
 //! `cargo xtask figures [AREA]`: measures what the project publishes, prints it and writes `docs/figures.md`.
 mod appliance;
+mod engine;
 mod hops;
 mod main_area;
 mod pictures;
@@ -66,11 +67,15 @@ impl Row {
 
 type Measure = fn(&Path) -> Result<Vec<Row>>;
 
-const AREAS: [(&str, Measure); 3] = [
-    ("main", main_area::measure),
-    ("appliance", appliance::measure),
-    ("pictures", pictures::measure),
-];
+const AREAS: [(&str, Measure); 3] =
+    [("main", main_area::measure), ("appliance", appliance::measure), ("engine", engine_area)];
+
+/// Networks, and making their inputs of frames.
+fn engine_area(root: &Path) -> Result<Vec<Row>> {
+    let mut rows = engine::measure(root)?;
+    rows.extend(pictures::measure(root)?);
+    Ok(rows)
+}
 
 /// Measures the areas asked for.
 pub fn run(root: &Path, args: &Args) -> Result<()> {

@@ -235,17 +235,19 @@ impl Guest {
         if note.is_err() {
             let _ = self.settle();
         }
-        excerpt(&self.log, from, to)?;
+        let outcome = note.as_ref().map_or_else(|error| format!("failed: {error:#}"), Clone::clone);
+        excerpt(&self.log, from, to, &outcome)?;
         note
     }
 }
 
-/// What was written to a log since it was `from` bytes long.
-fn excerpt(log: &Path, from: u64, to: &Path) -> Result<()> {
+/// What was written to a log since it was `from` bytes long, and what came of it.
+fn excerpt(log: &Path, from: u64, to: &Path, outcome: &str) -> Result<()> {
     let mut file = File::open(log)?;
     file.seek(SeekFrom::Start(from))?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
+    text.extend(format!("{outcome}\n").bytes());
     fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Result, anyhow};
 
 use super::base;
-use super::guest::{Guest, Power, words};
+use super::guest::{BOOT, Guest, Power, words};
 use crate::vm::Context;
 
 /// A machine, or why there is none.
@@ -56,6 +56,8 @@ fn boot(base: &base::Base, words: String, odd: bool, log: std::path::PathBuf) ->
     })?;
     guest.ready()?;
     guest.remember()?;
+    // Each case begins on a box that decides.
+    guest.wire.wait(true, guest.began, BOOT)?;
     Ok(guest)
 }
 
