@@ -191,7 +191,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReplayError> {
 
 fn is_picture(path: &Path) -> bool {
     let ends_in = |known: &&str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    PICTURE_EXTENSIONS.iter().any(|known| ends_in(&known))
+    PICTURE_EXTENSIONS.iter().any(ends_in)
 }
 
 /// Decodes a picture's file, by way of `bytes`, which are kept for the next.

@@ -81,6 +81,9 @@ fn doubt_and_wavering_are_answered_as_the_parameters_say() {
     assert_eq!(names, ["dark", "red", "red", "red", "red", "green", "green", "dark"]);
 }
 
+/// Parameters, and the event with its two values.
+type CountCase<'a> = (&'a [(&'a str, Value<'a>)], &'a str, f64, f64);
+
 #[test]
 fn boxes_are_counted_by_class_score_and_place() {
     let format = tensor(raw::DTYPE_F32, 6, 0.0, 0);
@@ -97,7 +100,7 @@ fn boxes_are_counted_by_class_score_and_place() {
     let bytes: Vec<u8> = boxes.iter().flat_map(bytes_of).collect();
     let (person, car) = (("class", Value::Text("person")), ("class", Value::Text("car")));
     let left = ("left", Value::Float(0.5));
-    let cases: [(&[(&str, Value<'_>)], &str, f64, f64); 6] = [
+    let cases: [CountCase<'_>; 6] = [
         (&[], "found", 4.0, 0.9),
         (&[person], "person", 3.0, 0.9),
         (&[car, ("event", Value::Text("traffic"))], "traffic", 1.0, 0.8),

@@ -75,6 +75,9 @@ fn read(bytes: &[u8]) -> (u32, f32, [f32; 4]) {
 /// A car at 40 to 240 by 40 to 140 of the frame, as each head says it: 4 to 24 by 20 to 30 in the model's picture.
 const CAR: (u32, f32, [f32; 4]) = (1, 0.75, [40.0, 40.0, 240.0, 140.0]);
 
+/// A name, the contract's head, the outputs' formats and their numbers.
+type HeadCase<'a> = (&'a str, &'a str, Vec<format::Tensor>, Vec<&'a [f32]>);
+
 #[test]
 fn every_head_finds_the_same_car() {
     // Grids of 8 × 8, 4 × 4 and 2 × 2 cells; the car's centre is in column 1, row 3 of the first.
@@ -90,7 +93,7 @@ fn every_head_finds_the_same_car() {
     let two = [tensor(&[1, 2]), tensor(&[1, 2]), tensor(&[1])];
     let first: Vec<_> = [&[tensor(&[1, 2, 4])][..], &two].concat();
     let second = vec![two[0], first[0], two[2], two[1]];
-    let cases: [(&str, &str, Vec<format::Tensor>, Vec<&[f32]>); 6] = [
+    let cases: [HeadCase<'_>; 6] = [
         ("grids", "yolox", vec![tensor(&[1, 84, 7])], vec![&grids]),
         ("rows, one covered", "yolo", vec![tensor(&[1, 2, 7])], vec![&centred]),
         ("columns, one covered", "yolo", vec![tensor(&[1, 6, 2])], vec![&across]),

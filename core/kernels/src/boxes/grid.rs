@@ -73,7 +73,7 @@ pub fn decode_grids(
     for (row, [column, line, stride]) in numbers.chunks_exact(5 + classes).zip(grids.corners()) {
         let objectness = row[4];
         // No product with a class's score is greater.
-        if !(objectness >= threshold) {
+        if objectness < threshold {
             continue;
         }
         let Some((class, score)) = best(row[5..].iter().copied()) else { continue };

@@ -33,7 +33,7 @@ pub fn decode_centred(numbers: &[f32], rows: &Rows, threshold: f32, out: &mut Ve
     for index in 0..rows.count {
         let at = |field: usize| numbers[index * step + field * apart];
         let (first, objectness) = if rows.objectness { (5, at(4)) } else { (4, 1.0) };
-        if !(objectness >= threshold) {
+        if objectness < threshold {
             continue;
         }
         let Some((class, score)) = best((first..first + rows.classes).map(at)) else { continue };
