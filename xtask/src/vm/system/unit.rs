@@ -100,7 +100,7 @@ pub fn realtime(guest: &mut Guest) -> Result<String> {
     ensure!(locked > 1024, "{locked} kB of its memory is locked");
     ensure!(guest.status()?["daemon"]["memory_locked"] == true, "the daemon says otherwise");
     Ok(format!(
-        "5 stages on their cores, infer at SCHED_FIFO 10, {:.1} MB locked",
+        "5 stages on their cores, infer at SCHED_FIFO 10, {:.0} MB of addresses locked as they are touched",
         locked as f64 / 1e3
     ))
 }
