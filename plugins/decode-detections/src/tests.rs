@@ -1,7 +1,7 @@
 //! The plugin, driven through its C entry points.
 use edgemill_sdk::testing::Bench;
 use edgemill_sdk::{
-    Colour, Contract, Fit, Format, Layout, Picture, Reason, Status, Value, format, raw,
+    Colour, Contract, Filter, Fit, Format, Layout, Picture, Reason, Status, Value, format, raw,
 };
 
 use super::edgemill_entry;
@@ -23,6 +23,7 @@ fn contract(head: &str, outputs: &[format::Tensor]) -> Contract {
         layout: Layout::Nchw,
         colour: Colour::Bgr,
         fit: Fit::Letterbox,
+        filter: Filter::Area,
         fill: 114,
         region: [0.0, 0.0, 1.0, 1.0],
         mean: [0.0; 4],
