@@ -12,6 +12,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("linux", &[]),
     ("kernels", &[]),
     ("model", &[]),
+    ("import", &["model"]),
     ("config", &[]),
     ("store", &["model", "linux"]),
     ("engine", &["model", "kernels"]),
@@ -25,7 +26,7 @@ const LAW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "model", "store", "learn", "engine", "host", "pipeline", "capture",
+            "config", "model", "store", "import", "learn", "engine", "host", "pipeline", "capture",
             "control", "linux",
         ],
     ),

@@ -34,6 +34,7 @@ mod trained;
 pub use compress::{Compressed, Int8, compress};
 pub use confusion::Confusion;
 pub use dataset::Dataset;
+pub use edgemill_reference as reference;
 pub use error::LearnError;
 pub use evaluate::evaluate;
 pub use recipe::{Recipe, RecipeError};

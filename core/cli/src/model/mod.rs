@@ -5,11 +5,14 @@
 mod activate;
 mod compress;
 mod evaluate;
+mod import;
 mod inspect;
 mod install;
 mod list;
+mod npy;
 mod pack;
 mod rollback;
+mod run;
 mod sign;
 mod store;
 mod train;
@@ -23,6 +26,10 @@ use crate::output::Output;
 /// The verbs of `edgemill model`.
 #[derive(Subcommand)]
 pub enum Verb {
+    /// Make a graph of an ONNX or TensorFlow Lite file.
+    Import(import::Args),
+    /// Run a network once on tensors in NumPy's format.
+    Run(run::Args),
     /// Train a network on folders of pictures, by a recipe.
     Train(train::Args),
     /// Make a trained network int8.
@@ -50,6 +57,8 @@ pub enum Verb {
 /// Runs one of them.
 pub fn run(verb: &Verb, output: &Output) -> Result<(), Failure> {
     match verb {
+        Verb::Import(args) => import::run(args, output),
+        Verb::Run(args) => run::run(args, output),
         Verb::Train(args) => train::run(args, output),
         Verb::Compress(args) => compress::run(args, output),
         Verb::Evaluate(args) => evaluate::run(args, output),

@@ -1,0 +1,148 @@
+//! NumPy's file format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+use std::path::Path;
+
+use edgemill_model::tensor::{DType, TensorSpec};
+
+use crate::exit::Failure;
+
+/// A tensor. Whole numbers are held exactly up to 2⁵³.
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub dtype: DType,
+    pub elements: Vec<f64>,
+}
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+impl Array {
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let named =
+            |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| named(&error))?;
+        Self::parse(&bytes).map_err(|error| named(&error))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or("it is no NumPy file")?;
+        let (&[major, _], rest) = rest.split_first_chunk().ok_or("it ends early")?;
+        let (length, rest) = if major == 1 {
+            let (length, rest) = rest.split_first_chunk().ok_or("it ends early")?;
+            (usize::from(u16::from_le_bytes(*length)), rest)
+        } else {
+            let (length, rest) = rest.split_first_chunk().ok_or("it ends early")?;
+            (u32::from_le_bytes(*length) as usize, rest)
+        };
+        let (header, data) = rest.split_at_checked(length).ok_or("it ends early")?;
+        let header = std::str::from_utf8(header).map_err(|_| "its header is no text")?;
+        if header.contains("'fortran_order': True") {
+            return Err(
+                "its elements are in Fortran order: save it with numpy.ascontiguousarray".into()
+            );
+        }
+        let descr = between(header, "'descr': '", "'").ok_or("its header has no descr")?;
+        let shape = between(header, "'shape': (", ")").ok_or("its header has no shape")?;
+        let numbers = shape.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::parse);
+        let shape: Vec<usize> =
+            numbers.collect::<Result<_, _>>().map_err(|_| "its shape is no list of numbers")?;
+        let (dtype, elements) = elements(descr, data)?;
+        let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        if count != Some(elements.len()) {
+            return Err(format!("it has {} elements, its shape {shape:?} others", elements.len()));
+        }
+        Ok(Self { shape, dtype, elements })
+    }
+
+    /// The elements as a tensor of this type has them.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    pub fn bytes(&self, dtype: DType) -> Vec<u8> {
+        let each = self.elements.iter();
+        match dtype {
+            DType::U8 => each.map(|&e| e as u8).collect(),
+            DType::I8 => each.map(|&e| (e as i8).cast_unsigned()).collect(),
+            DType::I32 => each.flat_map(|&e| (e as i32).to_le_bytes()).collect(),
+            DType::F32 => each.flat_map(|&e| (e as f32).to_le_bytes()).collect(),
+        }
+    }
+
+    pub fn of_bytes(spec: &TensorSpec, bytes: &[u8]) -> Self {
+        let elements = match spec.dtype {
+            DType::U8 => bytes.iter().map(|&b| b.into()).collect(),
+            DType::I8 => bytes.iter().map(|&b| b.cast_signed().into()).collect(),
+            DType::I32 => {
+                bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect()
+            }
+            DType::F32 => {
+                bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect()
+            }
+        };
+        Self {
+            shape: spec.shape.iter().map(|&d| d as usize).collect(),
+            dtype: spec.dtype,
+            elements,
+        }
+    }
+
+    /// Real numbers, as elements by the rule of `spec` where it has one.
+    pub fn of_reals(spec: &TensorSpec, reals: &[f32]) -> Self {
+        let element = |&real: &f32| match spec.quantization {
+            Some(rule) => f64::from((real / rule.scale).round()) + f64::from(rule.zero_point),
+            None => real.into(),
+        };
+        Self {
+            shape: spec.shape.iter().map(|&d| d as usize).collect(),
+            dtype: spec.dtype,
+            elements: reals.iter().map(element).collect(),
+        }
+    }
+
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let descr = match self.dtype {
+            DType::U8 => "|u1",
+            DType::I8 => "|i1",
+            DType::I32 => "<i4",
+            DType::F32 => "<f4",
+        };
+        let shape: String = self.shape.iter().map(|d| format!("{d},")).collect();
+        let mut header =
+            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+        // The data begin at a multiple of 64.
+        while (MAGIC.len() + 4 + header.len() + 1) % 64 != 0 {
+            header.push(' ');
+        }
+        header.push('\n');
+        let length = u16::try_from(header.len()).map_err(Failure::internal)?;
+        let parts =
+            [MAGIC, &[1, 0], &length.to_le_bytes(), header.as_bytes(), &self.bytes(self.dtype)];
+        std::fs::write(path, parts.concat())
+            .map_err(|error| Failure::model(format!("{}: {error}", path.display())))
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let rest = &text[text.find(before)? + before.len()..];
+    rest.get(..rest.find(after)?)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "whole numbers are exact up to 2⁵³")]
+fn elements(descr: &str, data: &[u8]) -> Result<(DType, Vec<f64>), String> {
+    fn all<const N: usize>(data: &[u8], f: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        data.as_chunks().0.iter().map(|&b| f(b)).collect()
+    }
+    Ok(match descr {
+        "<f4" => (DType::F32, all(data, |b| f32::from_le_bytes(b).into())),
+        "<f8" => (DType::F32, all(data, f64::from_le_bytes)),
+        "|u1" | "|b1" => (DType::U8, data.iter().map(|&b| b.into()).collect()),
+        "|i1" => (DType::I8, data.iter().map(|&b| b.cast_signed().into()).collect()),
+        "<i2" => (DType::I32, all(data, |b| i16::from_le_bytes(b).into())),
+        "<u2" => (DType::I32, all(data, |b| u16::from_le_bytes(b).into())),
+        "<i4" => (DType::I32, all(data, |b| i32::from_le_bytes(b).into())),
+        "<u4" => (DType::I32, all(data, |b| u32::from_le_bytes(b).into())),
+        "<i8" => (DType::I32, all(data, |b| i64::from_le_bytes(b) as f64)),
+        "<u8" => (DType::I32, all(data, |b| u64::from_le_bytes(b) as f64)),
+        other => {
+            return Err(format!(
+                "elements of type {other}; save it as float32, uint8, int8 or int32"
+            ));
+        }
+    })
+}

@@ -1,0 +1,102 @@
+//! Nodes with weights and a bias.
+use edgemill_model::graph::{Constant, Element, Op, ValueId};
+use edgemill_model::tensor::{DType, Quantization};
+
+use super::{Builder, Out, Value, element};
+use crate::host::{Data, Host, Quantized};
+use crate::{Refusal, wrong};
+
+/// Weights of an int8 node: symmetric, with a scale for each filter.
+struct Filters {
+    elements: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+impl Builder {
+    /// `op` of x with weights whose outermost axis is the filter.
+    pub fn weighted(
+        &mut self,
+        out: &Out,
+        op: Op,
+        x: ValueId,
+        weights: &Value,
+        bias: Option<&Value>,
+    ) -> Result<ValueId, Refusal> {
+        let live_bias = matches!(bias, Some(Value::Live(_)));
+        if let (true, false, Some(rule), Value::Host(host)) =
+            (self.is_int8(x), live_bias, out.rule, weights)
+            && let Data::Q(q) = &host.data
+        {
+            let bias = bias.map(|b| if let Value::Host(b) = b { b.f64s() } else { Vec::new() });
+            return self.int8(out, op, x, (host, q), bias, rule);
+        }
+        let mut inputs = vec![self.real(x)?, self.real_id(weights)?];
+        if let Some(bias) = bias {
+            let flat = vec![self.value_shape(bias).iter().product()];
+            let bias = match bias {
+                Value::Host(host) => Value::Host(host.reshaped(vec![host.len()])),
+                live if self.value_shape(live).len() == 1 => live.clone(),
+                live => Value::Live(self.reshaped("", live, flat)?),
+            };
+            inputs.push(self.real_id(&bias)?);
+        }
+        self.node(&out.name, op, &inputs, Element::F32)
+    }
+
+    fn int8(
+        &mut self,
+        out: &Out,
+        op: Op,
+        x: ValueId,
+        (host, q): (&Host, &Quantized),
+        bias: Option<Vec<f64>>,
+        rule: Quantization,
+    ) -> Result<ValueId, Refusal> {
+        let shape = host.shape32();
+        let filters = symmetric(host.shape.first().copied().unwrap_or(1), q)?;
+        let given = self.element(x).quantization.ok_or_else(|| wrong("no rule"))?;
+        let weights = Constant::i8(&filters.elements, &filters.scales);
+        let mut inputs = vec![x, self.raw_constant(DType::I8, &shape, weights)?];
+        if let Some(bias) = bias {
+            let steps = steps_of_bias(&bias, given.scale, &filters.scales)?;
+            inputs.push(self.raw_constant(DType::I32, &shape[..1], Constant::i32(&steps))?);
+        }
+        self.node(&out.name, op, &inputs, element(DType::I8, Some(rule)))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to int32")]
+fn steps_of_bias(bias: &[f64], input: f32, scales: &[f32]) -> Result<Vec<i32>, Refusal> {
+    if bias.len() != scales.len() {
+        return Err(wrong(format!("{} biases for {} filters", bias.len(), scales.len())));
+    }
+    let step = |(bias, scale): (&f64, &f32)| {
+        let steps = bias / (f64::from(input) * f64::from(*scale));
+        steps.round_ties_even().clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    };
+    Ok(bias.iter().zip(scales).map(step).collect())
+}
+
+/// Takes the zero point out of the weights. A filter that then does not fit into int8 gets a coarser scale.
+#[expect(clippy::cast_possible_truncation, reason = "divided so that it fits")]
+fn symmetric(filters: usize, q: &Quantized) -> Result<Filters, Refusal> {
+    let one_each = q.scales.len() == filters && (q.axis == 0 || filters == 1);
+    if q.scales.len() != 1 && !one_each
+        || q.zeros.len() != q.scales.len()
+        || filters == 0
+        || q.elements.is_empty()
+    {
+        return Err(wrong("the scales of the weights are not one for each filter"));
+    }
+    let mut made = Filters { elements: Vec::with_capacity(q.elements.len()), scales: Vec::new() };
+    for (at, filter) in q.elements.chunks_exact(q.elements.len() / filters).enumerate() {
+        let rule = at % q.scales.len();
+        let steps: Vec<i32> = filter.iter().map(|&e| i32::from(e) - q.zeros[rule]).collect();
+        let (least, most) = steps.iter().fold((0, 0), |(l, m), &s| (s.min(l), s.max(m)));
+        let coarser = (f64::from(-least) / 128.0).max(f64::from(most) / 127.0).max(1.0);
+        made.scales.push((f64::from(q.scales[rule]) * coarser) as f32);
+        made.elements
+            .extend(steps.iter().map(|&s| (f64::from(s) / coarser).round_ties_even() as i8));
+    }
+    Ok(made)
+}
