@@ -49,6 +49,9 @@ impl Array {
         if count != Some(elements.len()) {
             return Err(format!("it has {} elements, its shape {shape:?} others", elements.len()));
         }
+        if elements.iter().any(|e| e.is_finite() && e.abs() > f32::MAX.into()) {
+            return Err("an element is beyond single precision".into());
+        }
         Ok(Self { shape, dtype, elements })
     }
 

@@ -373,7 +373,7 @@ fn bad_type(port: &Port) -> ImportError {
 /// The type that a graph holds elements of an ONNX type in.
 fn dtype(onnx: u64) -> Option<DType> {
     match onnx {
-        FLOAT | 10 | 11 | 16 => Some(DType::F32),
+        FLOAT | 10 | 11 => Some(DType::F32),
         UINT8 => Some(DType::U8),
         INT8 => Some(DType::I8),
         9 => Some(DType::U8),
