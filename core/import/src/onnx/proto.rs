@@ -288,7 +288,7 @@ fn tensor_type(bytes: &[u8], made: &mut Port) -> Result<(), ImportError> {
                             }
                             Ok(())
                         })?;
-                        shape.push(size.filter(|&v| v > 0));
+                        shape.push(size);
                     }
                     Ok(())
                 })?;
