@@ -116,10 +116,11 @@ fn reals(binding: &Binding) -> Vec<f32> {
 }
 
 fn compare(graph: &Graph<'_>, inputs: &[Binding], outputs: &[Binding]) -> Result<(), String> {
-    let given = |id| {
+    let given = |(at, id)| {
         let value = graph.value(id);
-        let input = inputs.iter().find(|i| i.name == value.name());
-        let input = input.or(if inputs.len() == 1 { inputs.first() } else { None });
+        let named = inputs.iter().find(|i| i.name == value.name());
+        // Some cases name their data otherwise; then they come in the model's order.
+        let input = named.or(inputs.get(at));
         let mut elements =
             input.map(reals).ok_or_else(|| format!("no data for {:?}", value.name()))?;
         if let Some(rule) = value.spec().quantization {
@@ -127,12 +128,14 @@ fn compare(graph: &Graph<'_>, inputs: &[Binding], outputs: &[Binding]) -> Result
         }
         Ok::<_, String>(elements)
     };
-    let given = graph.inputs().map(given).collect::<Result<Vec<_>, _>>()?;
+    let given = graph.inputs().enumerate().map(given).collect::<Result<Vec<_>, _>>()?;
     let slices: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let reference = Reference::new(graph).map_err(|e| e.to_string())?;
     let results = reference.run(&slices).map_err(|e| e.to_string())?;
     for ((id, result), expected) in graph.outputs().iter().zip(&results).zip(outputs) {
         let mut result = result.clone();
+        // ONNX's own tolerance; bytes may differ by one step, where rounding rules differ.
+        let step = if graph.value(*id).spec().quantization.is_some() { 1.0 } else { 1e-5 };
         if let Some(rule) = graph.value(*id).spec().quantization {
             result.iter_mut().for_each(|e| *e = *e / rule.scale + rule.zero_point as f32);
         }
@@ -142,7 +145,7 @@ fn compare(graph: &Graph<'_>, inputs: &[Binding], outputs: &[Binding]) -> Result
         }
         for (at, (&a, b)) in result.iter().zip(reals(expected)).enumerate() {
             let close =
-                (a - b).abs() <= 1e-4 * b.abs() + 1e-5 || a == b || a.is_nan() && b.is_nan();
+                (a - b).abs() <= 1e-3 * b.abs() + step || a == b || a.is_nan() && b.is_nan();
             if !close {
                 return Err(format!("element {at} is {a}, not {b}"));
             }

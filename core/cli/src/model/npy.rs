@@ -49,6 +49,9 @@ impl Array {
         if count != Some(elements.len()) {
             return Err(format!("it has {} elements, its shape {shape:?} others", elements.len()));
         }
+        if elements.iter().any(|e| e.is_finite() && e.abs() > f32::MAX.into()) {
+            return Err("an element is beyond single precision".into());
+        }
         Ok(Self { shape, dtype, elements })
     }
 
@@ -106,7 +109,7 @@ impl Array {
         let mut header =
             format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
         // The data begin at a multiple of 64.
-        while (MAGIC.len() + 4 + header.len() + 1) % 64 != 0 {
+        while !(MAGIC.len() + 4 + header.len() + 1).is_multiple_of(64) {
             header.push(' ');
         }
         header.push('\n');

@@ -144,6 +144,9 @@ impl<'m> Importer<'m> {
             made.values.insert(binding.name.clone(), Value::Host(host));
         }
         for port in &graph.inputs {
+            if dtype(port.dtype).is_none() {
+                return Err(bad_type(port));
+            }
             if !made.values.contains_key(&port.name) {
                 made.input(port, options)?;
             }
@@ -359,6 +362,7 @@ fn fixed(port: &Port) -> Result<Shape, ImportError> {
     };
     let shape = port.shape.as_ref().ok_or_else(|| advice("no shape"))?;
     let size = |(axis, size): (usize, &Option<u64>)| match size {
+        Some(0) => Err(advice("a dimension of 0")),
         Some(size) => u32::try_from(*size).map_err(|_| advice("a dimension beyond 32 bits")),
         None if axis == 0 => Ok(1),
         None => Err(advice(&format!("a dimension that is not fixed (axis {axis})"))),
@@ -373,7 +377,7 @@ fn bad_type(port: &Port) -> ImportError {
 /// The type that a graph holds elements of an ONNX type in.
 fn dtype(onnx: u64) -> Option<DType> {
     match onnx {
-        FLOAT | 10 | 11 | 16 => Some(DType::F32),
+        FLOAT | 10 | 11 => Some(DType::F32),
         UINT8 => Some(DType::U8),
         INT8 => Some(DType::I8),
         9 => Some(DType::U8),

@@ -288,7 +288,7 @@ fn tensor_type(bytes: &[u8], made: &mut Port) -> Result<(), ImportError> {
                             }
                             Ok(())
                         })?;
-                        shape.push(size.filter(|&v| v > 0));
+                        shape.push(size);
                     }
                     Ok(())
                 })?;
@@ -348,7 +348,15 @@ fn kind_refused(dtype: u64) -> ImportError {
     ImportError::File(format!("tensors of ONNX type {dtype} (text, complex, …) are not supported"))
 }
 
+/// In single precision, if it holds them.
 #[expect(clippy::cast_possible_truncation, reason = "double precision becomes single")]
+fn narrowed(doubles: Vec<f64>) -> Result<Vec<f32>, ImportError> {
+    if doubles.iter().any(|d| d.is_finite() && d.abs() > f32::MAX.into()) {
+        return Err(ImportError::File("a number is beyond single precision".into()));
+    }
+    Ok(doubles.into_iter().map(|d| d as f32).collect())
+}
+
 fn from_raw(dtype: u64, raw: &[u8]) -> Result<Data, ImportError> {
     fn all<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
         raw.as_chunks().0.iter().map(|&b| f(b)).collect()
@@ -356,8 +364,7 @@ fn from_raw(dtype: u64, raw: &[u8]) -> Result<Data, ImportError> {
     Ok(match dtype {
         1 => Data::F(all(raw, f32::from_le_bytes)),
         10 => Data::F(all(raw, |b| f16::from_le_bytes(b).to_f32())),
-        11 => Data::F(all(raw, |b| f64::from_le_bytes(b) as f32)),
-        16 => Data::F(all(raw, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))),
+        11 => Data::F(narrowed(all(raw, f64::from_le_bytes))?),
         2 | 9 => Data::I(raw.iter().map(|&b| b.into()).collect()),
         3 => Data::I(raw.iter().map(|&b| b.cast_signed().into()).collect()),
         4 => Data::I(all(raw, |b| u16::from_le_bytes(b).into())),
@@ -384,8 +391,7 @@ fn from_lists(
     Ok(match dtype {
         1 => Data::F(floats),
         10 => Data::F(ints.iter().map(|&i| f16::from_bits(i as u16).to_f32()).collect()),
-        16 => Data::F(ints.iter().map(|&i| f32::from_bits((i as u32) << 16)).collect()),
-        11 => Data::F(doubles.iter().map(|&d| d as f32).collect()),
+        11 => Data::F(narrowed(doubles.to_vec())?),
         2..=7 | 9 | 12 | 13 => Data::I(ints),
         other => return Err(kind_refused(other)),
     })

@@ -230,12 +230,14 @@ impl Axis {
     /// Where the element `n` stands in the input.
     fn place(&self, n: f32, mode: &str) -> Result<f32, Refusal> {
         let (from, to) = (self.from as f32, self.to as f32);
+        // Not rounded down, as the operator is defined.
+        let whole = self.scale * from;
         Ok(match mode {
             "half_pixel" => (n + 0.5) / self.scale - 0.5,
             "pytorch_half_pixel" if self.to > 1 => (n + 0.5) / self.scale - 0.5,
             "pytorch_half_pixel" => 0.0,
             "asymmetric" => n / self.scale,
-            "align_corners" if self.to > 1 => n * (from - 1.0) / (to - 1.0),
+            "align_corners" if self.to > 1 => n * (from - 1.0) / (whole - 1.0),
             "align_corners" => 0.0,
             "tf_half_pixel_for_nn" => (n + 0.5) / self.scale,
             "half_pixel_symmetric" => {

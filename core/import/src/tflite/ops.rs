@@ -129,6 +129,7 @@ impl<'a> Importer<'a> {
         }
         let value = match name {
             "CONV_2D" | "DEPTHWISE_CONV_2D" => self.conv(node, name == "CONV_2D")?,
+            "Convolution2DTransposeBias" => self.conv_transpose_bias(node)?,
             "TRANSPOSE_CONV" => self.conv_transpose(node)?,
             "FULLY_CONNECTED" => self.dense(node)?,
             "BATCH_MATMUL" => self.mat_mul(node)?,
@@ -283,6 +284,35 @@ impl<'a> Importer<'a> {
         let (clamp, out) = (node.activation(3)?, self.out(node)?);
         let op = Op::ConvTranspose2d { window, dilation: [1; 2], groups: 1, extra, clamp };
         let id = self.build.weighted(&out, op, x, &weights, bias.as_ref())?;
+        Ok(self.live(id))
+    }
+
+    /// MediaPipe's, whose options are padding and strides, each 32 bits.
+    fn conv_transpose_bias(&mut self, node: &Node<'a>) -> Result<Value, Error> {
+        let (x, weights, bias) =
+            (self.id(node, 0)?, self.operand(node, 1)?, self.operand(node, 2)?);
+        let option = |n: usize| node.custom.as_chunks().0.get(n).map(|&b| u32::from_le_bytes(b));
+        let (Some(padding), Some(right), Some(down)) = (option(0), option(1), option(2)) else {
+            return Err(wrong("its options").into());
+        };
+        let &[_, kh, kw, _] = &self.build.value_shape(&weights)[..] else {
+            return Err(wrong("weights have four axes").into());
+        };
+        let (stride, kernel) = ([down, right], [kh, kw]);
+        let beyond = |axis: usize| kernel[axis].saturating_sub(stride[axis]);
+        let cut = |axis: usize| match padding {
+            1 => [beyond(axis) / 2, beyond(axis) - beyond(axis) / 2],
+            _ => [0, 0],
+        };
+        let window = Window { kernel, stride, rows: cut(0), columns: cut(1) };
+        let extra = [0, 1].map(|axis: usize| match padding {
+            1 => stride[axis].saturating_sub(kernel[axis]),
+            _ => 0,
+        });
+        let out = self.out(node)?;
+        let op =
+            Op::ConvTranspose2d { window, dilation: [1; 2], groups: 1, extra, clamp: Clamp::NONE };
+        let id = self.build.weighted(&out, op, x, &weights, Some(&bias))?;
         Ok(self.live(id))
     }
 

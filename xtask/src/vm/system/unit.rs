@@ -51,7 +51,8 @@ fn sandbox(guest: &mut Guest, pid: u32) -> Result<()> {
     let own = guest
         .ask(&format!("{inside} /bin/sh -c ': >/var/lib/edgemill/x && rm /var/lib/edgemill/x'"))?;
     ensure!(own.code == 0, "it cannot write its own state: {}", own.text);
-    let links = guest.run(&format!("{inside} /bin/cat /proc/net/dev"))?;
+    // Its own /proc shows processes only; that of the system shows the reader's network.
+    let links = guest.run(&format!("nsenter --target {pid} --net -- /bin/cat /proc/net/dev"))?;
     let foreign = links.lines().skip(2).find(|line| !line.trim_start().starts_with("lo:"));
     ensure!(foreign.is_none(), "it has a network device: {foreign:?}");
     Ok(())
