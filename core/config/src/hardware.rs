@@ -82,7 +82,7 @@ pub struct Thermal {
 }
 
 /// Pixel formats that the source `v4l` takes.
-pub const PICTURE_FORMATS: [&str; 5] = ["YUYV", "NV12", "GREY", "RGB24", "MJPEG"];
+pub const PICTURE_FORMATS: [&str; 5] = ["YUYV", "GREY", "RGB24", "NV12", "MJPEG"];
 const IDLES: [(&str, Idle); 4] = [
     ("pull-down", Idle::PullDown),
     ("pull-up", Idle::PullUp),

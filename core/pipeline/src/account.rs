@@ -207,7 +207,7 @@ impl EdgeAccount {
         }
     }
 
-    fn check(&self) -> Result<(), Imbalance> {
+    pub(crate) fn check(&self) -> Result<(), Imbalance> {
         balance(
             self,
             ("sent", self.sent),

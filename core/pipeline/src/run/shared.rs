@@ -61,8 +61,10 @@ impl View {
             !over
         });
         edges.retain(|edge| {
+            let ended = edge.is_ended();
             let account = edge.account();
-            let over = edge.is_ended() && account.queued == 0;
+            // A packet that was just taken off may not be counted yet.
+            let over = ended && account.queued == 0 && account.check().is_ok();
             if over {
                 gone.add_edge(account);
             }

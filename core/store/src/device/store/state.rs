@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edgemill_model::manifest::Sha256Digest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SlotName;
 use crate::cipher::{check_state, seal_state};
@@ -44,6 +44,7 @@ pub struct Slots {
     /// What ran before, and is gone back to.
     pub previous: Option<Slot>,
     /// What the active one has still to do: until it has proven itself the floor does not rise.
+    #[serde(deserialize_with = "probation")]
     pub probation: Option<Probation>,
 }
 
@@ -60,6 +61,20 @@ impl Default for Probation {
     fn default() -> Self {
         Self { starts_left: 3 }
     }
+}
+
+/// The first boxes wrote only whether there was one.
+fn probation<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Probation>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Flag(bool),
+        Probation(Option<Probation>),
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Flag(on) => on.then(Probation::default),
+        Written::Probation(probation) => probation,
+    })
 }
 
 impl Slots {
