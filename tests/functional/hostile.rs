@@ -27,4 +27,11 @@ fn nothing_that_is_sent_disturbs_the_daemon() {
     daemon.signal("TERM");
     let ended = daemon.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = ended.stderr.lines().filter(|line| line.contains("control: uid ")).count() as u64;
+    assert!(
+        said > 1 && said < 20,
+        "{said} of {} refusals are told: {}",
+        report.bad_request,
+        ended.stderr
+    );
 }

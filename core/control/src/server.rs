@@ -33,6 +33,9 @@ pub trait Handler {
         file: Option<OwnedFd>,
         responder: Responder,
     );
+
+    /// Hears of what was no request: too long, too late, malformed or of another version.
+    fn refused(&mut self, caller: Caller, failure: &Failure);
 }
 
 /// The way back to a client. Dropped unused, it tells the client that the daemon is busy.
@@ -188,7 +191,7 @@ impl Connection {
             if self.left() > Duration::ZERO {
                 return Some(self);
             }
-            return self.refuse("the request did not come in time; send one line of JSON");
+            return self.refuse("the request did not come in time; send one line of JSON", handler);
         }
         match self.partial.read(&self.stream) {
             Ok(Progress::Line(line)) => {
@@ -196,7 +199,7 @@ impl Connection {
                 None
             }
             Ok(Progress::More) => Some(self),
-            Ok(Progress::TooLong) => self.refuse("the request is longer than 4096 bytes"),
+            Ok(Progress::TooLong) => self.refuse("the request is longer than 4096 bytes", handler),
             Err(error) if error.source.kind() == io::ErrorKind::WouldBlock => Some(self),
             Ok(Progress::Closed) | Err(_) => None,
         }
@@ -207,12 +210,17 @@ impl Connection {
         let responder = Responder(Some(self.stream));
         match read_request(line) {
             Ok(request) => handler.handle(self.caller, request, file, responder),
-            Err(failure) => responder.send(Err(failure)),
+            Err(failure) => {
+                handler.refused(self.caller, &failure);
+                responder.send(Err(failure));
+            }
         }
     }
 
-    fn refuse(self, message: &str) -> Option<Self> {
-        Responder(Some(self.stream)).send(Err(Failure::new(FailureKind::BadRequest, message)));
+    fn refuse(self, message: &str, handler: &mut dyn Handler) -> Option<Self> {
+        let failure = Failure::new(FailureKind::BadRequest, message);
+        handler.refused(self.caller, &failure);
+        Responder(Some(self.stream)).send(Err(failure));
         None
     }
 }

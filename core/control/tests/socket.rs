@@ -83,6 +83,10 @@ impl Handler for Answers {
             _ => drop(responder),
         }
     }
+
+    fn refused(&mut self, _: Caller, failure: &Failure) {
+        assert_eq!(failure.kind, FailureKind::BadRequest);
+    }
 }
 
 #[test]

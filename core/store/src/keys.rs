@@ -17,7 +17,10 @@ use crate::secret::{SECRET_BYTES, Secret, wipe_stack};
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The file is not there.
-    #[error("key file {0:?} is absent: make keys with `edgemill key init DIR`")]
+    #[error(
+        "key file {0:?} is absent, and no systemd credential stands for it: restore it, or make keys with \
+         `edgemill key init DIR`"
+    )]
     Absent(PathBuf),
     /// Others than its owner may read or write it.
     #[error("key file {path:?} has mode {mode:04o}, others can reach it: run `chmod 0400` on it")]

@@ -25,7 +25,7 @@ use crate::models::TrustFile;
 use crate::pulse::Pulse;
 use crate::reload::{Asker, Change};
 use crate::running::Running;
-use crate::service::{self, Command, Desk, Door, Service};
+use crate::service::{self, Command, Desk, Door, Refusals, Service};
 use crate::state::{is_trouble, tell_state};
 
 /// Without anything to hear, the thread looks around this often.
@@ -354,7 +354,13 @@ impl Daemon {
             drop(ended);
         })?;
         let stop = Arc::new(Waker::new().map_err(Failure::internal)?);
-        let service = Service { door, desk: self.desk.clone(), store: store.clone() };
+        let service = Service {
+            door,
+            desk: self.desk.clone(),
+            store: store.clone(),
+            denials: Refusals::default(),
+            nonsense: Refusals::default(),
+        };
         let told = Arc::clone(&stop);
         let thread = spawn("control", move || service::serve(&listener, service, &told))?;
         self.control = Some(Control { stop, thread, store, store_ended });

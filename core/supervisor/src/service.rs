@@ -2,7 +2,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Sender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edgemill_config::{Access, Right, Rights, printable};
 use edgemill_control::{
@@ -109,6 +109,32 @@ pub struct Service {
     pub desk: Desk,
     /// For everything about models.
     pub store: Sender<Job>,
+    /// Who was refused for want of a right.
+    pub denials: Refusals,
+    /// Who sent what is no request.
+    pub nonsense: Refusals,
+}
+
+/// Tells the log of refusals, one a second and the number of the others: whoever may connect must not fill a disk.
+#[derive(Default)]
+pub struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Refusals {
+    fn tell(&mut self, caller: Caller, failure: &Failure) {
+        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
+            self.untold += 1;
+            return;
+        }
+        let others = match std::mem::take(&mut self.untold) {
+            0 => String::new(),
+            count => format!(" ({count} more refused before)"),
+        };
+        self.told = Some(Instant::now());
+        log::line(Level::Warn, "control", &format!("uid {}: {failure}{others}", caller.uid));
+    }
 }
 
 /// The supervisor's thread looks up many times a second.
@@ -123,7 +149,7 @@ impl Handler for Service {
         responder: Responder,
     ) {
         if let Err(denied) = self.door.admit(caller, right(&request)) {
-            log::line(Level::Warn, "control", &format!("uid {}: {denied}", caller.uid));
+            self.denials.tell(caller, &denied);
             return responder.send(Err(denied));
         }
         match request {
@@ -143,6 +169,10 @@ impl Handler for Service {
                 ))),
             },
         }
+    }
+
+    fn refused(&mut self, caller: Caller, failure: &Failure) {
+        self.nonsense.tell(caller, failure);
     }
 }
 

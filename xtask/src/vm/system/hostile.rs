@@ -24,7 +24,9 @@ pub fn user(guest: &mut Guest) -> Result<String> {
         ensure!(count(&member, name) > 5, "the member tried too little: {member}");
     }
     let said = guest.journal(&cursor)?;
-    ensure!(said.contains("user `member` may not"), "no refusal is in the log: {said:.2000}");
+    for refusal in ["user `member` may not", ": the request ", "more refused before"] {
+        ensure!(said.contains(refusal), "no `{refusal}` is in the log: {said:.2000}");
+    }
     Ok(format!("nothing gained; member: {member}"))
 }
 
