@@ -185,11 +185,6 @@ impl Machine {
         self.began.elapsed()
     }
 
-    /// QEMU's process.
-    pub fn pid(&self) -> u32 {
-        self.qemu.id()
-    }
-
     /// Processor time that the machine has had: how far it has come, whatever else the host has to do.
     ///
     /// # Errors

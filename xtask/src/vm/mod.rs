@@ -1,11 +1,9 @@
 //! `cargo xtask vm`: boots Edgemill in virtual machines and shows that it does what it must, case by case.
 mod cameras;
-#[allow(dead_code, reason = "cases to come use it")]
 mod console;
 pub mod crate_tests;
 mod cut;
 mod heard;
-#[allow(dead_code, reason = "cases to come use it")]
 mod machine;
 pub mod ramdisk;
 pub mod system;
