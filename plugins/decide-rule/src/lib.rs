@@ -14,9 +14,7 @@ mod params;
 mod patience;
 mod process;
 
-use edgemill_sdk::{
-    Call, Contract, DType, Error, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
-};
+use edgemill_sdk::{Call, Contract, Error, Host, Plugin, Port, Ports, Range, Result, Setup};
 
 use count::Count;
 use params::Params;
@@ -56,7 +54,10 @@ impl Plugin for Rule {
         } else {
             let output = contract.outputs[0];
             let names = names_of(&contract.labels, output.elements())?;
-            (Kind::Class(Decision::new(&self.params, names)), numbers(&output)?)
+            (
+                Kind::Class(Decision::new(&self.params, names)),
+                Port::real_or_quantized("in", &output)?,
+            )
         };
         self.rule = Some(rule);
         Ok(Ports::new().input(input).output(Port::new("out", Range::event())))
@@ -79,18 +80,6 @@ impl Plugin for Rule {
         };
         event.map_or(Ok(()), |event| call.emit(0, event?))
     }
-}
-
-/// The port for a classifier's numbers.
-fn numbers(output: &format::Tensor) -> Result<Port> {
-    let port = Port::new("in", Range::tensor(*output));
-    Ok(if output.dtype() == DType::F32 { port } else { port.or(Range::tensor(in_f32(output)?)) })
-}
-
-/// The same tensor in real numbers, as a model run in f32 gives it.
-fn in_f32(tensor: &format::Tensor) -> Result<format::Tensor> {
-    let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
-    Ok(format::Tensor::new(real)?)
 }
 
 edgemill_sdk::export!(Rule);

@@ -19,8 +19,7 @@ mod params;
 mod process;
 
 use edgemill_sdk::{
-    Call, Contract, DType, Error, Host, Picture, Plugin, Port, Ports, Range, Result, Setup, format,
-    raw,
+    Call, Contract, Error, Host, Picture, Plugin, Port, Ports, Range, Result, Setup,
 };
 
 use head::Head;
@@ -60,7 +59,8 @@ impl Plugin for Decode {
         let size = head::picture_size(&picture, &contract.inputs[0])?;
         let head = Head::new(&contract, size, &self.params)?;
         self.model = Some(Model { head, picture, size });
-        let ports = named("in", &contract.outputs)?.into_iter().fold(Ports::new(), Ports::input);
+        let inputs = Port::numbered("in", &contract.outputs, Port::real_or_quantized)?;
+        let ports = inputs.into_iter().fold(Ports::new(), Ports::input);
         Ok(ports.output(Port::new("out", Range::detections(self.params.most))))
     }
 
@@ -72,26 +72,6 @@ impl Plugin for Decode {
     fn process<'m>(&mut self, decoder: &mut Decoder, call: &Call<'_, 'm>) -> Result<()> {
         decoder.process(call)
     }
-}
-
-/// A port for each tensor, numbered where there are several.
-fn named(name: &str, tensors: &[format::Tensor]) -> Result<Vec<Port>> {
-    let port = |(index, tensor): (usize, &format::Tensor)| {
-        let name = if tensors.len() == 1 { name.into() } else { format!("{name}{index}") };
-        let port = Port::new(&name, Range::tensor(*tensor));
-        Ok(if tensor.dtype() == DType::F32 {
-            port
-        } else {
-            port.or(Range::tensor(in_f32(tensor)?))
-        })
-    };
-    tensors.iter().enumerate().map(port).collect()
-}
-
-/// The same tensor in real numbers.
-fn in_f32(tensor: &format::Tensor) -> Result<format::Tensor> {
-    let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
-    Ok(format::Tensor::new(real)?)
 }
 
 edgemill_sdk::export!(Decode);

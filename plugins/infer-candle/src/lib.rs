@@ -8,9 +8,7 @@
 
 mod process;
 
-use edgemill_sdk::{
-    Call, Contract, DType, Error, Host, Plugin, Port, Ports, Range, Result, Setup, format, raw,
-};
+use edgemill_sdk::{Call, Contract, Error, Host, Plugin, Port, Ports, Result, Setup};
 
 use process::Model;
 
@@ -28,8 +26,10 @@ impl Plugin for Candle {
         let contract = contract.ok_or_else(|| {
             Error::unfit("it needs a model: name one by `model = \"…\"` in the stage")
         })?;
-        let inputs = named("in", &contract.inputs)?.into_iter().fold(Ports::new(), Ports::input);
-        Ok(named("out", &contract.outputs)?.into_iter().fold(inputs, Ports::output))
+        let [inputs, outputs] = [("in", &contract.inputs), ("out", &contract.outputs)]
+            .map(|(name, tensors)| Port::numbered(name, tensors, Port::real_or_quantized));
+        let ports = inputs?.into_iter().fold(Ports::new(), Ports::input);
+        Ok(outputs?.into_iter().fold(ports, Ports::output))
     }
 
     fn activate<'m>(&mut self, setup: Setup<'m>) -> Result<Model> {
@@ -39,26 +39,6 @@ impl Plugin for Candle {
     fn process<'m>(&mut self, model: &mut Model, call: &Call<'_, 'm>) -> Result<()> {
         model.process(call)
     }
-}
-
-/// A port for each tensor, numbered where there are several.
-fn named(name: &str, tensors: &[format::Tensor]) -> Result<Vec<Port>> {
-    let port = |(index, tensor): (usize, &format::Tensor)| {
-        let name = if tensors.len() == 1 { name.into() } else { format!("{name}{index}") };
-        let port = Port::new(&name, Range::tensor(*tensor));
-        Ok(if tensor.dtype() == DType::F32 {
-            port
-        } else {
-            port.or(Range::tensor(in_f32(tensor)?))
-        })
-    };
-    tensors.iter().enumerate().map(port).collect()
-}
-
-/// The same tensor in real numbers.
-fn in_f32(tensor: &format::Tensor) -> Result<format::Tensor> {
-    let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
-    Ok(format::Tensor::new(real)?)
 }
 
 edgemill_sdk::export!(Candle);

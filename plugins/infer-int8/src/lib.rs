@@ -48,11 +48,7 @@ fn named(name: &str, tensors: &[format::Tensor]) -> Result<Vec<Port>> {
         let text = format!("{} tensors on one side, at most {MAX_TENSORS}", tensors.len());
         return Err(Error::unfit(text));
     }
-    let port = |(index, tensor): (usize, &format::Tensor)| {
-        let name = if tensors.len() == 1 { name.into() } else { format!("{name}{index}") };
-        Port::new(&name, Range::tensor(*tensor))
-    };
-    Ok(tensors.iter().enumerate().map(port).collect())
+    Port::numbered(name, tensors, |name, tensor| Ok(Port::new(name, Range::tensor(*tensor))))
 }
 
 edgemill_sdk::export!(Int8);

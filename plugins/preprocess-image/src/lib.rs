@@ -8,8 +8,7 @@
 mod process;
 
 use edgemill_sdk::{
-    Call, Colour, Contract, DType, Error, Host, Picture, Plugin, Port, Ports, Range, Result, Setup,
-    format, raw,
+    Call, Colour, Contract, Error, Host, Picture, Plugin, Port, Ports, Range, Result, Setup, raw,
 };
 
 use process::Preparation;
@@ -36,11 +35,7 @@ impl Plugin for Preprocess {
             return Err(Error::unfit(text));
         };
         self.picture = Some(picture);
-        let tensor = contract.inputs[0];
-        let mut output = Port::new("out", Range::tensor(tensor));
-        if tensor.dtype() != DType::F32 {
-            output = output.or(Range::tensor(in_f32(&tensor)?));
-        }
+        let output = Port::real_or_quantized("out", &contract.inputs[0])?;
         Ok(Ports::new().input(frames(picture.colour)).output(output))
     }
 
@@ -64,12 +59,6 @@ fn frames(colour: Colour) -> Port {
     let [first, rest @ ..] = order.map(Range::image);
     let port = rest.into_iter().fold(Port::new("in", first), Port::or);
     port.or(Range::image(FOURCC_MJPEG))
-}
-
-/// The same tensor in real numbers.
-fn in_f32(tensor: &format::Tensor) -> Result<format::Tensor> {
-    let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
-    Ok(format::Tensor::new(real)?)
 }
 
 edgemill_sdk::export!(Preprocess);

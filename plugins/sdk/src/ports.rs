@@ -105,6 +105,35 @@ impl Port {
         Self { name: name.to_owned(), ranges: vec![range.0], held: 0, burst: 1 }
     }
 
+    /// A port for a tensor of a contract, or for the same in f32.
+    ///
+    /// # Errors
+    /// `Unfit` for a shape that is no tensor's.
+    pub fn real_or_quantized(name: &str, tensor: &format::Tensor) -> Result<Self> {
+        let port = Self::new(name, Range::tensor(*tensor));
+        if tensor.dtype() == DType::F32 {
+            return Ok(port);
+        }
+        let real = raw::Tensor { dtype: raw::DTYPE_F32, scale: 0.0, zero_point: 0, ..tensor.raw() };
+        Ok(port.or(Range::tensor(format::Tensor::new(real)?)))
+    }
+
+    /// A port for each tensor of one side of a contract, `name` for one alone, else `name0`, `name1`, …
+    ///
+    /// # Errors
+    /// Those of `port`.
+    pub fn numbered(
+        name: &str,
+        tensors: &[format::Tensor],
+        port: impl Fn(&str, &format::Tensor) -> Result<Self>,
+    ) -> Result<Vec<Self>> {
+        let named = |(index, tensor)| match tensors.len() {
+            1 => port(name, tensor),
+            _ => port(&format!("{name}{index}"), tensor),
+        };
+        tensors.iter().enumerate().map(named).collect()
+    }
+
     /// One more range; the best stands first.
     #[must_use]
     pub fn or(mut self, range: Range) -> Self {
