@@ -96,7 +96,7 @@ pub fn create(kind: &str, params: &Params, context: Context) -> Result<Box<dyn S
 
 fn v4l(params: &Checked, context: Context) -> Result<Box<dyn Stage>, Error> {
     let picture = Picture::new(params)?;
-    let camera = Camera::new(camera::keep(&context.base, params.text("device")), picture, params);
+    let camera = Camera::new(camera::keep(&context.base, params.text("device")), picture, params)?;
     Ok(SourceStage::boxed(camera, picture.image()?, context))
 }
 

@@ -58,6 +58,10 @@ fn check_bars(bytes: &[u8], pixel_bytes: usize) {
     }
 }
 
+fn controls(text: &str) -> (&'static str, Value) {
+    ("controls", Value::Text(text.to_owned()))
+}
+
 /// Sequence and time rise; each gap in the sequence is in the account.
 fn check_order(account: &Account, seen: &[Seen], began_ns: u64) {
     let mut gaps = seen[0].origin.sequence;
@@ -115,6 +119,19 @@ fn it_captures_rgb24() {
 
 #[test]
 #[ignore = "needs a vivid camera"]
+fn its_controls_are_set_when_it_is_opened() {
+    // In vivid's menu of test patterns 8 is "100% Green" and 0 the bars.
+    let green = camera(&[format("RGB24"), controls("brightness = 128, test_pattern = 8")]);
+    let (_, seen, _) = green.expect("it has both").take(5);
+    for pixel in bars(&seen[4].bytes, 3) {
+        assert!(pixel[1] > 200 && pixel[0] < 40 && pixel[2] < 40, "{pixel:?}");
+    }
+    let (_, seen, _) = camera(&[format("RGB24"), controls("test_pattern=0")]).unwrap().take(5);
+    check_bars(&seen[4].bytes, 3);
+}
+
+#[test]
+#[ignore = "needs a vivid camera"]
 fn what_it_does_not_offer_is_refused_with_what_it_does() {
     let cases = [
         (
@@ -123,6 +140,17 @@ fn what_it_does_not_offer_is_refused_with_what_it_does() {
             vec!["does not offer YUYV 100x100; it offers YUYV 320x180", "GREY 320x180", "640x480"],
         ),
         ("rate", vec![("rate-hz", Value::Int(24))], vec!["does not do 24 frames", "15, 25 Hz"]),
+        (
+            "control",
+            vec![controls("iris=1")],
+            vec!["has no control `iris`; it has: ", "test_pattern"],
+        ),
+        ("value", vec![controls("brightness=999")], vec!["`brightness` to 999", "0 to 255"]),
+        (
+            "words",
+            vec![controls("brightness")],
+            vec!["`brightness` in `controls` is not NAME=VALUE"],
+        ),
     ];
     for (fault, params, messages) in cases {
         let error = camera(&params).map(|_| ()).expect_err(fault);

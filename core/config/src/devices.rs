@@ -62,10 +62,11 @@ fn find<'b, T>(
 }
 
 fn take_camera(stage: &mut Stage, camera: &Camera, at: &Place) {
-    let Camera { device, format, width, height, rate_hz, .. } = camera;
+    let Camera { device, format, width, height, rate_hz, controls, .. } = camera;
     set(stage, DEVICE, Value::Text(device.value.clone()), at);
-    if let Some(format) = format {
-        fill(stage, "format", Value::Text(format.value.clone()), &format.at);
+    for (key, text) in [("format", format), ("controls", controls)] {
+        let Some(text) = text else { continue };
+        fill(stage, key, Value::Text(text.value.clone()), &text.at);
     }
     for (key, number) in [("width", width), ("height", height), ("rate-hz", rate_hz)] {
         let Some(number) = number else { continue };

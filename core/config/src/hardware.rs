@@ -24,6 +24,8 @@ pub struct Camera {
     pub height: Option<Located<u64>>,
     /// Frames a second.
     pub rate_hz: Option<Located<u64>>,
+    /// `NAME=VALUE, …`: what it is set to when it is opened.
+    pub controls: Option<Located<String>>,
 }
 
 /// A GPIO line.
@@ -133,6 +135,8 @@ fn check_camera(raw: RawCamera, source: &Source<'_>, found: &mut Found) -> Optio
     let known = PICTURE_FORMATS.map(|word| (word, ()));
     let format =
         found.note(format.map(|word| choice("format", &word, &known).map(|()| word)).transpose());
+    let controls = raw.controls.map(|controls| text("controls", source.locate(controls)));
+    let controls = found.note(controls.transpose());
     let name = found.note(name("camera", source.locate(raw.name)));
     let device = found.note(check_camera_device(source.locate(raw.device)));
     Some(Camera {
@@ -142,6 +146,7 @@ fn check_camera(raw: RawCamera, source: &Source<'_>, found: &mut Found) -> Optio
         width: width?,
         height: height?,
         rate_hz: rate_hz?,
+        controls: controls?,
     })
 }
 

@@ -149,6 +149,7 @@ pub(crate) struct RawCamera {
     pub width: Option<Spanned<u64>>,
     pub height: Option<Spanned<u64>>,
     pub rate_hz: Option<Spanned<u64>>,
+    pub controls: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,7 @@ format = "GREY"
 width = 320
 height = 240
 rate-hz = 15
+controls = "gain=16"
 
 [[line]]
 name = "relay"
@@ -91,6 +92,7 @@ fn a_name_becomes_what_the_board_says() {
         (&params["height"].value, &params["rate-hz"].value),
         (&Value::Int(240), &Value::Int(15))
     );
+    assert_eq!(params["controls"].value, text("gain=16"));
     assert_eq!(params["height"].at.line, 11, "faults in a default are told where it stands");
     let params = stage(&config, "act").params;
     assert_eq!((&params["chip"].value, &params["line"].value), (&text("pinctrl-rp1"), &text("17")));

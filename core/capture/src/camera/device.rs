@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use v4l::video::Capture;
 use v4l::{Device, FourCC, Fraction, v4l_sys as sys};
 
+use super::controls::{self, Setting};
 use super::error::CameraError;
 use super::ioctl::{self, Buffers, Filled, Pix};
 use super::offer;
@@ -79,9 +80,10 @@ pub(super) struct Configured {
 }
 
 impl Configured {
-    /// Maps buffers, hands all of them to the driver and starts it.
-    pub(super) fn start(self) -> Result<Streaming, CameraError> {
+    /// Sets controls, maps buffers, hands all of them to the driver and starts it.
+    pub(super) fn start(self, settings: &[Setting]) -> Result<Streaming, CameraError> {
         let Self { device, path, pix } = self;
+        controls::set(&path, &device, settings)?;
         let failed = |error| starting(&path, error);
         let mut buffers = Buffers::map(device, BUFFERS).map_err(failed)?;
         (0..buffers.count()).try_for_each(|index| buffers.queue(index)).map_err(failed)?;

@@ -70,6 +70,38 @@ pub enum CameraError {
         /// What it has, in words.
         offers: String,
     },
+    /// Not of the form that `controls` has.
+    #[error("`{}` in `controls` is not NAME=VALUE with a whole number, as in \"auto_exposure=1, gain=16\"", .0.escape_debug())]
+    Setting(String),
+    /// A control that the camera lacks.
+    #[error("camera {} has no control `{name}`; it has: {has}", show(path))]
+    NoControl {
+        /// The device node.
+        path: PathBuf,
+        /// The control asked for.
+        name: String,
+        /// Those it has.
+        has: String,
+    },
+    /// A control that refuses its value.
+    #[error(
+        "camera {} does not set `{name}` to {value}: {source}; it goes from {least} to {most}, and another control may have to be set first",
+        show(path)
+    )]
+    Control {
+        /// The device node.
+        path: PathBuf,
+        /// The control.
+        name: String,
+        /// The value asked for.
+        value: i64,
+        /// Smallest it has.
+        least: i64,
+        /// Largest it has.
+        most: i64,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The node could not be opened.
     #[error("camera {} cannot be opened: {source}", show(path))]
     Open {

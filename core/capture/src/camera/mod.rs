@@ -1,5 +1,6 @@
 //! A V4L2 camera. What it captures is copied once, from the driver's buffer into the pool's; a frame that the driver
 //! lost or that came damaged is counted, and leaves a gap in the sequence.
+mod controls;
 mod device;
 mod error;
 #[allow(unsafe_code, reason = "the crate's calls into V4L2, each with the fact it relies on")]
@@ -16,6 +17,7 @@ pub use error::CameraError;
 pub(crate) use nodes::keep;
 pub use nodes::{Camera as CameraNode, Node, nodes};
 
+use self::controls::Setting;
 use self::device::{Frame, Open, Streaming};
 use crate::params::{Checked, Kind, Param};
 use crate::picture::{self, Coding, Picture};
@@ -40,6 +42,13 @@ pub(crate) const PARAMS: &[Param] = &[
         kind: Kind::Float { least: 0.0, most: 1000.0, fallback: Some(0.0) },
     },
     Param {
+        name: "controls",
+        unit: "",
+        help: "Controls to set when the camera is opened, in this order, named as `v4l2-ctl --list-ctrls` names them: \
+               \"auto_exposure=1, exposure_time_absolute=150\".",
+        kind: Kind::Text { fallback: Some("") },
+    },
+    Param {
         name: "timeout-ms",
         unit: "ms",
         help: "How long no frame may come before the camera is opened again.",
@@ -56,6 +65,7 @@ pub(crate) struct Camera {
     path: PathBuf,
     picture: Picture,
     rate_hz: f64,
+    controls: Vec<Setting>,
     timeout: Duration,
     streaming: Option<Streaming>,
     heard: Instant,
@@ -63,16 +73,21 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    pub(crate) fn new(path: PathBuf, picture: Picture, params: &Checked) -> Self {
-        Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        picture: Picture,
+        params: &Checked,
+    ) -> Result<Self, CameraError> {
+        Ok(Self {
             path,
             picture,
             rate_hz: params.float("rate-hz"),
+            controls: controls::parse(params.text("controls"))?,
             timeout: Duration::from_millis(params.int("timeout-ms").into()),
             streaming: None,
             heard: Instant::now(),
             numbers: Numbers::default(),
-        }
+        })
     }
 
     fn capture(&mut self, out: &Out) -> Result<(), Error> {
@@ -104,7 +119,7 @@ impl Source for Camera {
         self.stop();
         let configured =
             Open::new(&nodes::find(&self.path)?)?.configure(&self.picture, self.rate_hz)?;
-        self.streaming = Some(configured.start()?);
+        self.streaming = Some(configured.start(&self.controls)?);
         self.heard = Instant::now();
         Ok(())
     }

@@ -45,6 +45,7 @@ struct CameraFact {
     width: Option<u64>,
     height: Option<u64>,
     rate_hz: Option<u64>,
+    controls: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,13 +99,16 @@ impl Facts {
 fn camera(camera: &Camera) -> CameraFact {
     let number =
         |number: &Option<edgemill_config::Located<u64>>| number.as_ref().map(|it| it.value);
+    let text =
+        |text: &Option<edgemill_config::Located<String>>| text.as_ref().map(|it| it.value.clone());
     CameraFact {
         name: camera.name.value.clone(),
         device: camera.device.value.clone(),
-        format: camera.format.as_ref().map(|format| format.value.clone()),
+        format: text(&camera.format),
         width: number(&camera.width),
         height: number(&camera.height),
         rate_hz: number(&camera.rate_hz),
+        controls: text(&camera.controls),
     }
 }
 
