@@ -99,15 +99,28 @@ fn empty_file_system(file: &Path) -> Result<()> {
 /// What the guest takes from the host: the board's own pipeline and grants, and the author's keys.
 fn share_files(context: &Context, base: &Base, demo: &Demo) -> Result<()> {
     let board = context.root.join("board/qemu-virt");
-    let pipeline = fs::read_to_string(board.join("pipelines/traffic-light.toml"))?;
     // The board's pipeline asks for no real-time scheduling; a user may.
-    let real_time = pipeline.replace("cpu = [1]", "cpu = [1]\npriority = 10");
-    ensure!(real_time != pipeline, "the board's pipeline pins no stage to core 1");
-    fs::write(base.share.join("traffic-light.toml"), real_time)?;
+    let changes = [("cpu = [1]", "cpu = [1]\npriority = 10"), ("on = \"red\"", "on = \"green\"")];
+    change(&board, &base.share, "pipelines/traffic-light.toml", &changes)?;
+    // The network was never shown the camera's bars, so that two trainings may see different lamps in them. All green
+    // is green: menu entry 8 of v4l2-tpg-core.c.
+    let green = "device = \"driver:vivid\"\ncontrols = \"test_pattern=8\"";
+    change(&board, &base.share, "board.toml", &[("device = \"driver:vivid\"", green)])?;
     fs::copy(board.join("access.toml"), base.share.join("access.toml"))?;
     let hostile = cross::built(&context.root).join("examples/hostile");
     fs::copy(&hostile, base.share.join("hostile"))?;
     run(std::process::Command::new("cp").arg("-r").arg(demo.keys()).arg(base.share.join("keys")))
+}
+
+/// A file of the board as a user would change it.
+fn change(board: &Path, share: &Path, file: &str, changes: &[(&str, &str)]) -> Result<()> {
+    let mut text = fs::read_to_string(board.join(file))?;
+    for (from, to) in changes {
+        ensure!(text.contains(from), "{file} of the board has no `{from}`");
+        text = text.replace(from, to);
+    }
+    let name = Path::new(file).file_name().unwrap_or_default();
+    Ok(fs::write(share.join(name), text)?)
 }
 
 fn configure(guest: &mut Guest, base: &Base, demo: &Demo) -> Result<()> {
@@ -125,7 +138,7 @@ fn configure(guest: &mut Guest, base: &Base, demo: &Demo) -> Result<()> {
     ))?;
     guest.run(&format!("edgemill model install {SHARE}/{PACKAGE}"))?;
     guest.run(&format!(
-        "cp {SHARE}/access.toml /etc/edgemill/access.toml && cp {SHARE}/traffic-light.toml /etc/edgemill/pipelines/ && \
+        "cp {SHARE}/board.toml {SHARE}/access.toml /etc/edgemill/ && cp {SHARE}/traffic-light.toml /etc/edgemill/pipelines/ && \
          systemctl reload edgemill"
     ))?;
     let first = guest.wire.wait(true, Instant::now(), Duration::from_secs(60));
