@@ -18,9 +18,13 @@ pub struct Args {
 /// Runs the parts, prints a line for each, and fails if any did.
 pub fn run(root: &Path, args: &Args) -> Result<()> {
     let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let chosen: Vec<_> = parts::ALL.into_iter().filter(|(name, _)| wanted(name)).collect();
+    if chosen.is_empty() {
+        bail!("no part has such a name; there are {}", parts::ALL.map(|(name, _)| name).join(", "));
+    }
     let mut lines = Vec::new();
     let mut failed = Vec::new();
-    for (name, part) in parts::ALL.into_iter().filter(|(name, _)| wanted(name)) {
+    for (name, part) in chosen {
         eprintln!("\n== {name}");
         let began = Instant::now();
         let outcome = part(root);

@@ -1,5 +1,5 @@
 //! A V4L2 camera in a pipeline. These need the kernel's virtual camera, `vivid`, as /dev/video0 and root's right to
-//! unplug it: `cargo xtask test --only camera` boots a machine that has both and runs them there, one after another.
+//! unplug it: `cargo xtask test --only guest` boots a machine that has both and runs them there, one after another.
 mod common;
 
 use std::fs;

@@ -11,7 +11,7 @@ use crate::{cross, demo, image, vm};
 type Part = (&'static str, fn(&Path) -> Result<()>);
 
 /// In the order in which they fail fastest.
-pub const ALL: [Part; 9] = [
+pub const ALL: [Part; 10] = [
     ("packages", packages),
     ("style", style),
     ("build", build),
@@ -20,7 +20,8 @@ pub const ALL: [Part; 9] = [
     ("aarch64", aarch64),
     ("outputs", outputs),
     ("deb", deb),
-    ("vm", vm),
+    ("guest", vm::crate_tests::run),
+    ("vm", vm::prove),
 ];
 
 /// Crates whose tests say something about the board's processor or its kernel calls.
@@ -137,10 +138,4 @@ fn same_bytes(native: &str, emulated: &str) -> Result<()> {
 /// The package of a box, from its installation to its purging.
 fn deb(root: &Path) -> Result<()> {
     image::prove_packages(root)
-}
-
-/// What needs a kernel with devices, and a machine whose power can be cut.
-fn vm(root: &Path) -> Result<()> {
-    vm::crate_tests::run(root)?;
-    vm::prove(root)
 }
