@@ -1,6 +1,8 @@
 //! Reloads: only what changed, at a packet boundary, nothing lost where edges block; a bad spec changes nothing.
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{
@@ -8,8 +10,10 @@ use common::{
 };
 use edgemill_pipeline::{Event, RunError, Runtime, Spec, State, Stop};
 
+const PACE: Duration = Duration::from_micros(200);
+
 fn troupe() -> Troupe {
-    let slow = |cast: &mut common::Cast| cast.pace = Duration::from_micros(200);
+    let slow = |cast: &mut common::Cast| cast.pace = PACE;
     let wide = |cast: &mut common::Cast| {
         let ranges = vec![range(bytes(64)), range(bytes(128))];
         cast.outputs.iter_mut().chain(&mut cast.inputs).for_each(|p| p.ranges.clone_from(&ranges));
@@ -198,6 +202,55 @@ fn a_stage_that_is_held_gets_another_chance() {
     flows(&troupe, "sink");
     runtime.stop(Stop::Drain);
     ended(&runtime);
+}
+
+#[test]
+fn a_device_that_is_away_keeps_no_reload_from_its_work() {
+    let troupe = troupe();
+    let away = Arc::clone(&troupe.0["source"].away);
+    away.store(true, Ordering::SeqCst);
+    let runtime = troupe.start(line("middle", "sink"));
+    until_state(&runtime, "source", State::Restarting);
+    runtime.reload(line("better", "sink"));
+    assert_eq!(reloaded(&runtime), Ok(vec!["middle".into()]));
+    away.store(false, Ordering::SeqCst);
+    flows(&troupe, "better");
+    nothing_lost(&runtime);
+}
+
+#[test]
+fn a_stage_that_a_reload_brings_may_wait_for_its_device() {
+    let away = Arc::new(AtomicBool::new(true));
+    let troupe = troupe()
+        .with("camera", 0, 1, |_| Do::Make)
+        .with("taker", 1, 0, |_| Do::Pass)
+        .tune("camera", |cast| (cast.away, cast.pace) = (Arc::clone(&away), PACE));
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    let mut more = line("middle", "sink");
+    more.stages.extend([stage("camera", &[]), stage("taker", &["camera"])]);
+    runtime.reload(more);
+    assert_eq!(reloaded(&runtime), Ok(vec!["camera".into(), "taker".into()]));
+    let camera = runtime.status().stages.into_iter().find(|stage| stage.name == "camera");
+    assert_eq!(camera.unwrap().state, State::Restarting);
+    flows(&troupe, "sink");
+    away.store(false, Ordering::SeqCst);
+    flows(&troupe, "taker");
+    nothing_lost(&runtime);
+}
+
+#[test]
+fn a_device_that_is_away_takes_the_place_of_none_that_runs() {
+    let troupe = troupe().with("camera", 0, 1, |_| Do::Make);
+    troupe.0["camera"].away.store(true, Ordering::SeqCst);
+    let runtime = troupe.start(line("middle", "sink"));
+    flows(&troupe, "sink");
+    let mut other = line("middle", "sink");
+    other.stages[0].kind = "camera".into();
+    runtime.reload(other);
+    assert!(reloaded(&runtime).unwrap_err().contains("its device is away"));
+    flows(&troupe, "sink");
+    nothing_lost(&runtime);
 }
 
 #[test]

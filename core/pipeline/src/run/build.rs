@@ -42,6 +42,8 @@ pub(super) struct Seating {
     pub instance: Option<Instance>,
     /// The old instance has to go before a new one can be made.
     pub replace: bool,
+    /// Nothing serves it now, so that it may begin without its device.
+    pub may_wait: bool,
     /// There is no instance yet, since its device is absent: this is what it says.
     pub absent: Option<String>,
 }
@@ -158,9 +160,10 @@ impl<'a> Candidate<'a> {
         let held = planned.inputs.iter().map(|input| input.held).collect();
         let wiring = Wiring::new(spec, allowed, planned.timer_ns, held, inputs.collect(), outputs);
         let (stays, replace) = (self.old.is_some(), self.replace);
+        let may_wait = self.old.is_none_or(|old| !old.alive);
         let (spec, plan) = (spec.clone(), planned.clone());
         let seated = Seated { slot, spec, ports: self.ports, plan, wiring, alive: true };
-        Ok(Seating { seated, stays, instance: None, replace, absent: None })
+        Ok(Seating { seated, stays, instance: None, replace, may_wait, absent: None })
     }
 
     fn slot(&self) -> Arc<Slot> {
@@ -254,8 +257,8 @@ fn prepare(spec: &StageSpec, factory: &mut dyn Factory) -> Result<Box<dyn Stage>
         .map_err(|source| RunError::Prepare { stage: spec.name.clone(), source })
 }
 
-/// All of them, or none. A stage that begins with its pipeline may wait for its device: a camera that comes late does not
-/// keep the rest of a box from running.
+/// All of them, or none. A stage that does not run yet may wait for its device: a camera that comes late does not keep the
+/// rest of a box from running, or from being changed.
 fn activate_all(
     seatings: &mut [Seating],
     fresh: Vec<Option<Box<dyn Stage>>>,
@@ -264,7 +267,7 @@ fn activate_all(
         let Some(stage) = stage else { continue };
         match activate(&seatings[index].seated, stage) {
             Ok(instance) => seatings[index].instance = Some(instance),
-            Err(error @ RunError::Activate { absent: true, .. }) if !seatings[index].stays => {
+            Err(error @ RunError::Activate { absent: true, .. }) if seatings[index].may_wait => {
                 seatings[index].absent = Some(error.to_string());
             }
             Err(error) => {

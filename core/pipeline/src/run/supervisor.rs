@@ -122,14 +122,8 @@ impl Supervisor {
         for index in order {
             let Some(mut seating) = places[index].take() else { continue };
             let absent = seating.absent.take();
-            if absent.is_some() {
-                seating.seated.slot.set_state(State::Restarting);
-            }
             match self.occupy(seating) {
-                Ok(seat) => {
-                    self.seats.push(seat);
-                    waiting.extend(absent.map(|why| (self.seats.len() - 1, why)));
-                }
+                Ok(seat) => waiting.extend(absent.map(|why| (seat, why))),
                 Err(error) => {
                     let left = places.into_iter().flatten().filter_map(|place| place.instance);
                     left.for_each(|instance| self.discard(instance));
@@ -137,7 +131,7 @@ impl Supervisor {
                 }
             }
         }
-        waiting.into_iter().for_each(|(seat, why)| self.failed(seat, why));
+        waiting.into_iter().for_each(|(seat, why)| self.wait_for_device(seat, why));
         Ok(())
     }
 
@@ -145,10 +139,18 @@ impl Supervisor {
         let _ = self.ways.jobs.send(Job::Discard(instance));
     }
 
-    fn occupy(&self, seating: Seating) -> Result<Seat, RunError> {
+    /// Gives the stage its thread and its place among the seats.
+    fn occupy(&mut self, seating: Seating) -> Result<usize, RunError> {
         let seat = Seat::new(seating.seated);
         seat.spawn(&self.ways, seating.instance)?;
-        Ok(seat)
+        self.seats.push(seat);
+        Ok(self.seats.len() - 1)
+    }
+
+    /// The stage has no instance yet; the attempts to make one begin.
+    fn wait_for_device(&mut self, seat: usize, why: String) {
+        self.seats[seat].seated.slot.set_state(State::Restarting);
+        self.failed(seat, why);
     }
 
     /// Runs until every stage has ended.
@@ -464,7 +466,8 @@ impl Supervisor {
         }
         self.reloading = true;
         let current = self.seats.iter().filter(|seat| !seat.ended && !seat.leaves).map(|seat| {
-            let alive = seat.seated.slot.outlet().is_some();
+            let slot = &seat.seated.slot;
+            let alive = slot.state() == State::Starting || slot.outlet().is_some();
             Seated { alive, ..seat.seated.clone() }
         });
         let _ = self.ways.jobs.send(Job::Build { spec, current: current.collect() });
@@ -505,7 +508,7 @@ impl Supervisor {
     }
 
     /// Whether anything about the stage changes.
-    fn seat_anew(&mut self, seating: Seating) -> Result<bool, RunError> {
+    fn seat_anew(&mut self, mut seating: Seating) -> Result<bool, RunError> {
         let slot = seating.seated.slot.id;
         let seat = match (self.seat(slot), seating.stays) {
             (Some(seat), _) => seat,
@@ -515,16 +518,18 @@ impl Supervisor {
                 return Ok(false);
             }
             (None, false) => {
+                let absent = seating.absent.take();
                 let seat = self.occupy(seating)?;
-                self.seats.push(seat);
+                absent.into_iter().for_each(|why| self.wait_for_device(seat, why));
                 return Ok(true);
             }
         };
-        let Seating { seated, instance, replace, .. } = seating;
+        let Seating { seated, instance, replace, absent, .. } = seating;
         let seat = &mut self.seats[seat];
         let renewed = instance.is_some() || replace;
         let changed = renewed || !seat.seated.wiring.is_same(&seated.wiring);
-        let retry = !renewed && (seat.due_ns.is_some() || seat.making_ns.is_some());
+        let waits = absent.is_some() || seat.due_ns.is_some() || seat.making_ns.is_some();
+        let retry = !renewed && waits;
         if changed {
             seat.rewire(&seated.wiring, instance, replace);
         }

@@ -77,6 +77,8 @@ pub struct Cast {
     pub is_actuator: bool,
     /// Preparing fails while this is set.
     pub broken: Arc<AtomicBool>,
+    /// Its device is absent while this is set.
+    pub away: Arc<AtomicBool>,
 }
 
 pub fn event() -> FormatRange {
@@ -123,6 +125,7 @@ impl Troupe {
             timer: Duration::ZERO,
             is_actuator: false,
             broken: Arc::default(),
+            away: Arc::default(),
         };
         self.0.insert(kind.into(), cast);
         self
@@ -215,6 +218,9 @@ impl Stage for Player {
         outputs: &[Format],
         outlet: Arc<Outlet>,
     ) -> Result<(), StageError> {
+        if self.awaits_device() {
+            return Err(StageError("its device is away".into()));
+        }
         (self.formats, self.outlet) = (outputs.to_vec(), Some(outlet));
         Ok(())
     }
@@ -274,6 +280,10 @@ impl Stage for Player {
             }
         }
         Ok(Flow::Continue)
+    }
+
+    fn awaits_device(&self) -> bool {
+        self.cast.away.load(Ordering::SeqCst)
     }
 
     fn deactivate(&mut self) {
