@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 
+use nix::errno::Errno;
 use v4l::Device;
 use v4l::control::{Control, Description, Type, Value};
 
@@ -62,7 +63,12 @@ fn set_one(
         Type::Boolean | Type::Button => Value::Boolean(*value != 0),
         _ => Value::Integer(*value),
     };
-    let done = device.set_control(Control { id: control.id, value: typed });
+    // The kernel would take the nearest value that there is, and say nothing.
+    let within = control.typ == Type::Button || (control.minimum..=control.maximum).contains(value);
+    let done = match within {
+        true => device.set_control(Control { id: control.id, value: typed }),
+        false => Err(io::Error::from(Errno::ERANGE)),
+    };
     done.map_err(|source| CameraError::Control {
         path,
         name: name.clone(),
