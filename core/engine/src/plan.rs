@@ -1,14 +1,14 @@
 //! What loading decides before it takes memory.
 use std::ops::{DerefMut, Range};
 
-use edgemill_kernels::int8::{self, Kernel};
+use edgemill_kernels::int8::{self, Border, Kernel};
 use edgemill_kernels::team::{MAX_THREADS, Team};
 use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
 use crate::arena::LINE;
-use crate::lower::{Lowered, lower};
-use crate::pack::{Packing, pack};
+use crate::lower::{Lowered, low8, lower};
+use crate::pack::{Packing, pack, rule};
 use crate::step::{Step, Work};
 use crate::{Engine, EngineError};
 
@@ -64,6 +64,8 @@ pub(crate) struct Port {
     pub start: usize,
     pub bytes: usize,
     pub dtype: DType,
+    /// Around each of an input's pictures, and the element that it is made of.
+    pub border: Option<(Border, u8)>,
 }
 
 impl Plan {
@@ -73,7 +75,7 @@ impl Plan {
     /// [`EngineError`] if the graph is not one of int8 nodes.
     pub fn new(graph: &Graph<'_>, kernel: &'static dyn Kernel) -> Result<Self, EngineError> {
         graph.check()?;
-        let Lowered { mut steps, packings, slots, constants, weights_bytes, arena } =
+        let Lowered { mut steps, packings, slots, constants, borders, weights_bytes, arena } =
             lower(graph, kernel)?;
         let (starts, arena_bytes) = arena.places();
         for step in &mut steps {
@@ -83,7 +85,11 @@ impl Plan {
         let port = |id| {
             let spec = graph.value(id).spec();
             let slot = slots[id.index()].expect("inputs and outputs have a buffer");
-            Port { start: starts[slot.0], bytes: spec.bytes(), dtype: spec.dtype }
+            Port { start: starts[slot.0], bytes: spec.bytes(), dtype: spec.dtype, border: None }
+        };
+        let framed = |(id, border): (ValueId, Option<Border>)| {
+            let border = border.map(|border| (border, low8(rule(graph, id).zero_point)));
+            Port { border, ..port(id) }
         };
         Ok(Self {
             kernel,
@@ -91,7 +97,7 @@ impl Plan {
             layers,
             packings,
             constants: constants.into_iter().map(|id| (id, port(id))).collect(),
-            inputs: graph.inputs().map(port).collect(),
+            inputs: graph.inputs().zip(borders).map(framed).collect(),
             outputs: graph.outputs().iter().copied().map(port).collect(),
             weights_bytes,
             arena_bytes,

@@ -25,11 +25,18 @@ pub(crate) struct Step {
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer {
     pub slot: Slot,
+    /// Bytes of the slot that lie before it.
+    pub skipped: usize,
     pub start: usize,
     pub bytes: usize,
 }
 
 impl Buffer {
+    /// Without its first bytes.
+    pub fn from(self, skipped: usize) -> Self {
+        Self { skipped: self.skipped + skipped, bytes: self.bytes - skipped, ..self }
+    }
+
     fn range(&self) -> Range<usize> {
         self.start..self.start + self.bytes
     }
@@ -37,19 +44,56 @@ impl Buffer {
 
 /// The kinds of work. Pictures come in batches of images of equal size.
 pub(crate) enum Work {
-    Pad { border: Border, fill: u8, batch: usize },
+    Pad {
+        border: Border,
+        fill: u8,
+        batch: usize,
+    },
+    /// A border around what the next step makes.
+    Surround {
+        border: Border,
+        fill: u8,
+        batch: usize,
+    },
     Convolve(Convolve),
-    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
-    MaxPool { pool: Pool, images: Images },
-    AveragePool { pool: Pool, mean: Mean, images: Images },
-    Add { a: Addend, b: Addend, output: Output },
+    Depthwise {
+        job: Depthwise,
+        packed: Range<usize>,
+        images: Images,
+        parts: Vec<Part<Depthwise>>,
+    },
+    MaxPool {
+        pool: Pool,
+        images: Images,
+    },
+    AveragePool {
+        pool: Pool,
+        mean: Mean,
+        images: Images,
+    },
+    Add {
+        a: Addend,
+        b: Addend,
+        output: Output,
+    },
     Translate(Box<[u8; 256]>),
     Move(Move),
     General(General),
     Two(Two),
-    Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
-    Quantize { scale: f32, output: Output },
-    Dequantize { scale: f32, zero_point: i32 },
+    Softmax {
+        axis: usize,
+        table: Box<[f32; 256]>,
+        scale: f32,
+        output: Output,
+    },
+    Quantize {
+        scale: f32,
+        output: Output,
+    },
+    Dequantize {
+        scale: f32,
+        zero_point: i32,
+    },
 }
 
 /// A convolution of each group of channels of each image.
@@ -130,7 +174,7 @@ impl Images {
 impl Step {
     pub fn place(&mut self, starts: &[usize]) {
         for buffer in self.inputs.iter_mut().chain([&mut self.output]) {
-            buffer.start = starts[buffer.slot.0];
+            buffer.start = starts[buffer.slot.0] + buffer.skipped;
         }
     }
 
@@ -165,6 +209,7 @@ impl Step {
         arena: &mut [u8],
     ) {
         match &self.inputs[..] {
+            [] => self.work.fill(kernel, &mut arena[self.output.range()]),
             [x] => {
                 let [x, y] = arena
                     .get_disjoint_mut([x.range(), self.output.range()])
@@ -183,7 +228,7 @@ impl Step {
                     .expect("the plan places buffers of a step apart");
                 self.work.two(kernel, a, b, y);
             }
-            _ => unreachable!("a step has one or two inputs"),
+            _ => unreachable!("a step has at most two inputs"),
         }
     }
 }
@@ -236,6 +281,14 @@ impl Work {
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
             Self::Add { .. } | Self::Two(_) => unreachable!("it has two inputs"),
+            Self::Surround { .. } => unreachable!("it has no input"),
+        }
+    }
+
+    fn fill(&self, kernel: &dyn Kernel, y: &mut [u8]) {
+        let Self::Surround { border, fill, batch } = self else { unreachable!("it has an input") };
+        for image in y.chunks_exact_mut(border.bytes()).take(*batch) {
+            surround(border, fill ^ kernel.flip(), image);
         }
     }
 
@@ -253,7 +306,7 @@ impl Work {
     /// What it is called in a profile.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Pad { .. } => "border",
+            Self::Pad { .. } | Self::Surround { .. } => "border",
             Self::Convolve(_) => "convolution",
             Self::Depthwise { .. } => "depthwise",
             Self::MaxPool { .. } => "max pool",
@@ -273,6 +326,19 @@ impl Work {
     pub const fn slack(&self) -> usize {
         if matches!(self, Self::Convolve(_) | Self::Depthwise { .. }) { int8::SLACK } else { 0 }
     }
+}
+
+/// Fills the border of a picture.
+pub(crate) fn surround(border: &Border, fill: u8, y: &mut [u8]) {
+    let (wide, between) = (border.wide_row(), border.after + border.before);
+    let first = border.above * wide + border.before;
+    y[..first].fill(fill);
+    let after = &mut y[first + border.row..border.bytes()];
+    if between > 0 {
+        let rows = after.chunks_mut(wide).take(border.height - 1);
+        rows.for_each(|row| row[..between].fill(fill));
+    }
+    after[(border.height - 1) * wide..].fill(fill);
 }
 
 impl Convolve {

@@ -55,7 +55,7 @@ fn rule(b: &Builder, x: ValueId) -> Element {
 }
 
 fn random_node(b: &mut Builder, x: ValueId) -> ValueId {
-    match b.random.below(9) {
+    match b.random.below(10) {
         0..=3 => random_conv(b, x),
         4 => {
             // A convolution and the pool that is made along with it.
@@ -79,6 +79,16 @@ fn random_node(b: &mut Builder, x: ValueId) -> ValueId {
             let y = b.conv(x, b.shape(x)[3], Window::same(3), 1, [1; 2], out);
             let sum = element(b);
             b.node("sum", Op::Binary { function: Pair::Add, clamp: Clamp::RELU6 }, &[x, y], sum)
+        }
+        8 => {
+            // Two convolutions with borders of their own read what one has made.
+            let read = random_conv(b, x);
+            let outs = [element(b), element(b)];
+            let channels = 1 + b.random.below(40);
+            let [a, c] = [(3, outs[0]), (5, outs[1])]
+                .map(|(kernel, out)| b.conv(read, channels, Window::same(kernel), 1, [1; 2], out));
+            let sum = element(b);
+            b.node("sum", Op::Binary { function: Pair::Add, clamp: Clamp::NONE }, &[a, c], sum)
         }
         _ => {
             let out = element(b);

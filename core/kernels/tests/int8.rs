@@ -67,14 +67,17 @@ impl Case {
             channels,
             pixel_step,
             out_row_step: pixel_step * width + random.below(3) * 7,
-            output: Output::new(
-                random.below(256) as i32 - 128,
-                limits[0],
-                limits[1].max(limits[0]),
-            ),
+            output: if random.below(3) == 0 {
+                Output::new(-128, -128, 127)
+            } else {
+                let zero_point = random.below(256) as i32 - 128;
+                Output::new(zero_point, limits[0], limits[1].max(limits[0]))
+            },
             two_products_fit: !weights.contains(&0x80),
         };
-        let multiplier = |r: &mut Random| (1 + r.below(1000)) as f32 * 1e-6;
+        // Some are so great that no product fits into 32 bits.
+        let unit = [1e-6, 1e-6, 1e-3, 1e4][random.below(4)];
+        let multiplier = |r: &mut Random| (1 + r.below(1000)) as f32 * unit;
         Self {
             weights,
             bias: (random.below(4) > 0).then(|| {
@@ -266,7 +269,8 @@ fn depthwise_case(random: &mut Random) -> (Depthwise, Case) {
     };
     case.weights = random.bytes(channels * taps[0] * taps[1]);
     case.bias = case.bias.map(|_| (0..4 * channels).map(|i| (i % 4 == 1).into()).collect());
-    case.multipliers = (0..channels).map(|_| (1 + random.below(1000)) as f32 * 1e-5).collect();
+    let unit = [1e-5, 1e-5, 1e-3, 1e4][random.below(4)];
+    case.multipliers = (0..channels).map(|_| (1 + random.below(1000)) as f32 * unit).collect();
     case.x = random.bytes(job.input_bytes() + SLACK);
     (job, case)
 }

@@ -3,7 +3,8 @@
 use edgemill_kernels::int8::Convolution;
 use edgemill_model::graph::{Node, Op, ValueId};
 
-use super::{Lowering, Taps, low8};
+use super::convolution::Taps;
+use super::{Lowering, low8};
 use crate::moves::Move;
 use crate::step::{Convolve, Images, Work};
 

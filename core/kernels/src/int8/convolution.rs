@@ -84,13 +84,26 @@ pub(super) struct Operands<'a> {
 /// One panel's columns of a few output pixels.
 pub(super) struct Tile {
     pub panel: Panel,
-    /// Where each window begins in `x`, every pixel's members side by side. Beyond `rows`, where there are fewer than a
-    /// tile may have, the last is repeated.
-    pub bases: [usize; MAX_ROWS],
     /// Windows.
     pub rows: usize,
-    /// Where each pixel's columns begin in `y`.
-    pub outs: [usize; MAX_ROWS],
+    base: usize,
+    out: usize,
+    steps: Steps,
+}
+
+impl Tile {
+    /// Where a window begins in `x`, every pixel's members side by side. Beyond `rows`, where there are fewer than a tile
+    /// may have, the last is repeated.
+    #[inline(always)]
+    pub fn base(&self, row: usize) -> usize {
+        self.base + self.steps.bases[row]
+    }
+
+    /// Where a pixel's columns begin in `y`.
+    #[inline(always)]
+    pub fn out(&self, pixel: usize) -> usize {
+        self.out + self.steps.outs[pixel]
+    }
 }
 
 impl<'a> Operands<'a> {
@@ -118,16 +131,27 @@ impl<'a> Operands<'a> {
         let job = self.job;
         for panel in self.panels.cut(job.channels, job.offsets.len(), job.segment) {
             let most = (rows(panel).min(MAX_ROWS) / job.members.len()).max(1);
-            let mut walk = Walk { job, row: 0, column: 0, first_column: panel.first_column };
-            let mut tile = Tile { panel, bases: [0; MAX_ROWS], rows: 0, outs: [0; MAX_ROWS] };
+            let mut walk = Walk::new(job);
+            let along = Steps::along_row(job);
+            let mut tile = Tile { panel, rows: 0, base: 0, out: 0, steps: along };
+            let mut is_along = true;
             let mut left = job.pixels();
             while left > 0 {
                 let pixels = most.min(left);
-                walk.next(pixels, &mut tile);
-                if pixels < most {
-                    let last = tile.bases[tile.rows - 1];
-                    tile.bases[tile.rows..].fill(last);
+                tile.rows = pixels * job.members.len();
+                if pixels == most && walk.column + pixels < walk.width {
+                    if !is_along {
+                        tile.steps = along;
+                    }
+                    is_along = true;
+                    (tile.base, tile.out) = walk.place();
+                    walk.column += pixels;
+                } else {
+                    is_along = false;
+                    (tile.base, tile.out) = (0, 0);
+                    walk.next(pixels, &mut tile.steps);
                 }
+                tile.out += panel.first_column;
                 run(self, &tile);
                 left -= pixels;
             }
@@ -135,49 +159,63 @@ impl<'a> Operands<'a> {
     }
 }
 
+/// How far the windows of a tile and its pixels lie from where it begins.
+#[derive(Clone, Copy)]
+struct Steps {
+    bases: [usize; MAX_ROWS],
+    outs: [usize; MAX_ROWS],
+}
+
+impl Steps {
+    /// Of a tile whose pixels are in one row.
+    fn along_row(job: &Convolution) -> Self {
+        let members = &job.members[..];
+        let base = |i: usize| i / members.len() * job.column_step + members[i % members.len()];
+        let out = |i: usize| i * job.pixel_step;
+        Self { bases: std::array::from_fn(base), outs: std::array::from_fn(out) }
+    }
+}
+
 /// Walks over output pixels without dividing.
 struct Walk<'a> {
     job: &'a Convolution,
+    /// Pixels of a row; of all rows, where they follow each other in memory.
+    width: usize,
     row: usize,
     column: usize,
-    first_column: usize,
 }
 
-impl Walk<'_> {
-    #[inline(always)]
-    fn next(&mut self, pixels: usize, tile: &mut Tile) {
-        let members = &self.job.members[..];
-        tile.rows = pixels * members.len();
-        let (mut base, mut out) = self.place();
-        let in_row = self.column + pixels < self.job.width;
-        for pixel in 0..pixels {
-            tile.outs[pixel] = out;
-            if let [only] = members {
-                tile.bases[pixel] = base + only;
-            } else {
-                for (m, member) in members.iter().enumerate() {
-                    tile.bases[pixel * members.len() + m] = base + member;
-                }
-            }
-            base += self.job.column_step;
-            out += self.job.pixel_step;
-            if !in_row {
-                self.column += 1;
-                if self.column == self.job.width {
-                    self.column = 0;
-                    self.row += 1;
-                    (base, out) = self.place();
-                }
-            }
-        }
-        if in_row {
-            self.column += pixels;
-        }
+impl<'a> Walk<'a> {
+    fn new(job: &'a Convolution) -> Self {
+        let one_row = job.row_step == job.width * job.column_step
+            && job.out_row_step == job.width * job.pixel_step;
+        let width = if one_row { job.pixels() } else { job.width };
+        Self { job, width, row: 0, column: 0 }
     }
 
+    /// Where the next pixels lie; where there is room for more windows, the last is repeated.
+    fn next(&mut self, pixels: usize, steps: &mut Steps) {
+        let members = &self.job.members[..];
+        for pixel in 0..pixels {
+            let (base, out) = self.place();
+            steps.outs[pixel] = out;
+            for (m, member) in members.iter().enumerate() {
+                steps.bases[pixel * members.len() + m] = base + member;
+            }
+            self.column += 1;
+            if self.column == self.width {
+                self.column = 0;
+                self.row += 1;
+            }
+        }
+        let (windows, beyond) = steps.bases.split_at_mut(pixels * members.len());
+        beyond.fill(windows[windows.len() - 1]);
+    }
+
+    #[inline(always)]
     fn place(&self) -> (usize, usize) {
         let out = self.row * self.job.out_row_step + self.column * self.job.pixel_step;
         let base = self.row * self.job.row_step + self.column * self.job.column_step;
-        (base, out + self.first_column)
+        (base, out)
     }
 }

@@ -98,6 +98,12 @@ pub(super) unsafe trait Lanes {
     }
 
     unsafe fn rule(output: Output) -> Self::Rule;
+    /// The same where a block's multipliers are known.
+    #[inline(always)]
+    unsafe fn block_rule(output: Output, _multipliers: *const u8) -> Self::Rule {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { Self::rule(output) }
+    }
     /// Only the first `H` rows have weights.
     unsafe fn rows<const H: usize>(x: [*const u8; GROUP]) -> Self::Rows;
     unsafe fn starts(starts: *const u8) -> Self::Sums;
@@ -248,7 +254,7 @@ unsafe fn run_block<L: Lanes>(
     y: *mut u8,
 ) {
     // SAFETY: the trait's promise, handed on by the caller.
-    let rule = unsafe { L::rule(job.output) };
+    let rule = unsafe { L::block_rule(job.output, packed.wrapping_add(4 * L::WIDTH)) };
     let count = L::WIDTH.min(job.channels * merged - first);
     for row in 0..job.height {
         let row = Row::<L> {

@@ -55,10 +55,10 @@ fn tile(operands: &mut Operands<'_>, tile: &Tile) {
     let (job, x) = (operands.job, operands.x);
     let sums: [Sums; MAX_ROWS] = std::array::from_fn(|row| {
         let start = std::array::from_fn(|c| i32::from_le_bytes(starts[c]));
-        if row < tile.rows { window(job, start, weights, &x[tile.bases[row]..]) } else { start }
+        if row < tile.rows { window(job, start, weights, &x[tile.base(row)..]) } else { start }
     });
     for (pixel, sums) in sums[..tile.rows].chunks_exact(job.members.len()).enumerate() {
-        let out = &mut operands.y[tile.outs[pixel]..][..tile.panel.columns];
+        let out = &mut operands.y[tile.out(pixel)..][..tile.panel.columns];
         for (c, (y, &multiplier)) in out.iter_mut().zip(multipliers).enumerate() {
             let greatest = sums.iter().map(|sums| sums[c]).max().expect("a pixel has members");
             let element = job.output.element(greatest, f32::from_le_bytes(multiplier));

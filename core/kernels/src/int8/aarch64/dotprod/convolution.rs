@@ -73,7 +73,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     let mut sums = [starts; R];
     for &offset in &operands.job.offsets {
         let x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.bases[r] + offset));
+            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
         // Four steps at a time, each of which reads its own lane; then the rest one by one.
         for sixteen in 0..steps / 4 {
             let x: [int8x16_t; R] = std::array::from_fn(|r| {
@@ -108,7 +108,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
                     greatest[v] = vmaxq_s32(greatest[v], sums[pixel * M + m][v]);
                 }
             }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
+            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
             // SAFETY: `Operands` has checked that the columns lie in the output.
             unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }

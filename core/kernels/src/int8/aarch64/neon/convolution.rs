@@ -73,7 +73,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     let mut sums = [[[vdupq_n_s32(0); 2]; V]; R];
     for &offset in &operands.job.offsets {
         let mut x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.bases[r] + offset));
+            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
         let mut left = steps;
         // SAFETY: the panel has V vectors for each step of each segment; `Convolution::input_bytes` counts every window
         // with its segments in whole steps.
@@ -111,7 +111,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
                     greatest[v] = vmaxq_s32(greatest[v], sum(pixel * M + m, v));
                 }
             }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
+            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
             // SAFETY: `Operands` has checked that the columns lie in the output.
             unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }

@@ -69,7 +69,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     let mut sums = [starts; R];
     for &offset in &operands.job.offsets {
         let x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.bases[r] + offset));
+            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
         for step in 0..steps {
             // SAFETY: the panel has V vectors for each step of each segment.
             let w: [__m256i; V] = std::array::from_fn(|v| unsafe { load(weights, v) });
@@ -99,7 +99,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
                     greatest[v] = _mm256_max_epi32(greatest[v], sums[pixel * M + m][v]);
                 }
             }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
+            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
             // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
             unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
         }

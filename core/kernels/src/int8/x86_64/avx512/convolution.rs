@@ -4,7 +4,7 @@ use std::arch::x86_64::{
 };
 
 use super::LANES;
-use super::requantize::{Rule, natural, write};
+use super::requantize::{ONES, Rule, write, write_half, write_lane};
 use crate::int8::convolution::{Operands, Tile};
 use crate::int8::packing::Panel;
 
@@ -14,8 +14,15 @@ use crate::int8::packing::Panel;
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn run(operands: &mut Operands<'_>) {
-    let rule = Rule::new(operands.job.output);
+    let general = Rule::new(operands.job.output);
+    let (mut panel, mut rule) = (usize::MAX, general);
     operands.tiles(rows, |operands, tile| {
+        if tile.panel.start != panel {
+            panel = tile.panel.start;
+            let multipliers = operands.packed[panel + 4 * tile.panel.width..].as_ptr();
+            // SAFETY: this function has the instructions; a panel has as many multipliers as columns.
+            rule = unsafe { general.of(multipliers, tile.panel.width / LANES) };
+        }
         // SAFETY: this function has the instructions; the tile is one of `operands`.
         unsafe {
             match operands.job.members.len() {
@@ -68,7 +75,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     rule: &Rule,
 ) {
     let panel = operands.packed.as_ptr().wrapping_add(tile.panel.start);
-    let multipliers = panel.wrapping_add(4 * LANES * V);
+    let mut multipliers = panel.wrapping_add(4 * LANES * V);
     let mut weights = multipliers.wrapping_add(4 * LANES * V);
     let steps = operands.job.segment.div_ceil(4);
     // SAFETY: a panel begins with two vectors of V × 16 words, as `packing` says.
@@ -76,7 +83,7 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
     let mut sums = [starts; R];
     for &offset in &operands.job.offsets {
         let x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.bases[r] + offset));
+            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
         for step in 0..steps {
             // SAFETY: the panel has V vectors for each step of each segment.
             let w: [__m512i; V] = std::array::from_fn(|v| unsafe { load(weights, v) });
@@ -91,19 +98,37 @@ unsafe fn block<const V: usize, const R: usize, const M: usize>(
             }
         }
     }
+    let mut greatest: [[__m512i; V]; R] = std::array::from_fn(|pixel| {
+        let member = |m: usize, v: usize| sums[(pixel * M + m).min(R - 1)][v];
+        std::array::from_fn(|v| {
+            (1..M).fold(member(0, v), |most, m| _mm512_max_epi32(most, member(m, v)))
+        })
+    });
+    // As many pixels as fill a vector of bytes are rounded at a time.
+    let at_once = 4 / V;
+    let groups = (R / M).div_ceil(at_once);
+    let pixel = |group: usize, i: usize| (group * at_once + i).min(R / M - 1);
+    if rule.cuts {
+        // SAFETY: the multipliers follow the starts.
+        greatest = unsafe { rule.cut(greatest, multipliers) };
+        multipliers = ONES.as_ptr().cast();
+    }
+    // SAFETY: as above.
+    let bytes: [__m512i; R] = unsafe {
+        rule.bytes_of::<R, V>(groups, multipliers, |group, i| greatest[pixel(group, i / V)][i % V])
+    };
+    let columns = tile.panel.columns;
     for pixel in 0..R / M {
         if pixel * M < tile.rows {
-            let mut greatest = sums[pixel * M];
-            for m in 1..M {
-                for v in 0..V {
-                    greatest[v] = _mm512_max_epi32(greatest[v], sums[pixel * M + m][v]);
-                }
-            }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.outs[pixel]);
-            // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
+            let bytes = bytes[pixel / at_once];
+            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
+            // SAFETY: `Operands` has checked that the columns lie in the output.
             unsafe {
-                let bytes = natural::<V>(rule.bytes(greatest, multipliers));
-                write(bytes, out, tile.panel.columns);
+                match V {
+                    1 => write_lane(bytes, pixel % 4, out, columns),
+                    2 => write_half(bytes, pixel % 2, out, columns),
+                    _ => write(bytes, out, columns),
+                }
             }
         }
     }

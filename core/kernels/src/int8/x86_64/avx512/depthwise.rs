@@ -6,7 +6,8 @@ use std::arch::x86_64::{
     _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
-use super::requantize::{Rule, natural, write};
+use super::LANES;
+use super::requantize::{Rule, natural, write, write_lane};
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
 use crate::int8::rounding::Output;
 
@@ -43,6 +44,12 @@ unsafe impl Lanes for Wide {
     unsafe fn rule(output: Output) -> Rule {
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe { Rule::new(output) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_rule(output: Output, multipliers: *const u8) -> Rule {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { Rule::new(output).of(multipliers, Self::WIDTH / LANES) }
     }
 
     #[inline(always)]
@@ -99,7 +106,7 @@ unsafe impl Lanes for Wide {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write(rule.bytes(sums, multipliers), out, count) }
+        unsafe { write(rule.any_bytes(sums, multipliers), out, count) }
     }
 }
 
@@ -119,6 +126,12 @@ unsafe impl Lanes for Narrow {
     unsafe fn rule(output: Output) -> Rule {
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe { Rule::new(output) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_rule(output: Output, multipliers: *const u8) -> Rule {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { Rule::new(output).of(multipliers, Self::WIDTH / LANES) }
     }
 
     #[inline(always)]
@@ -159,7 +172,7 @@ unsafe impl Lanes for Narrow {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write(natural::<1>(rule.bytes([sums], multipliers)), out, count) }
+        unsafe { write_lane(natural(rule.any_bytes([sums], multipliers)), 0, out, count) }
     }
 }
 
