@@ -44,7 +44,11 @@ impl Importer<'_> {
                 })?
             }
             "PRelu" => {
-                let (x, slope) = (self.value(at, 0)?, self.value(at, 1)?);
+                let (x, mut slope) = (self.value(at, 0)?, self.value(at, 1)?);
+                // Before opset 7 a slope for each channel had one axis.
+                if self.opset < 7 && self.build.value_shape(&slope).len() == 1 {
+                    slope = self.per_channel(&slope, self.build.value_shape(&x).len())?;
+                }
                 self.build.pair(&self.out(at), Pair::Prelu, Clamp::NONE, [&x, &slope])?
             }
             "Identity" | "Dropout" => {
@@ -154,7 +158,7 @@ impl Importer<'_> {
         if add && !self.is_whole(a) {
             let name = self.node(at).outputs.first().cloned().unwrap_or_default();
             if let Some(reader) = self.only_reader(&name)
-                && let Some(clamp) = self.bounds(reader)?
+                && let Some(clamp) = self.bounds(reader)
             {
                 self.done.insert(reader);
                 let name = self.node(reader).outputs.first().cloned().unwrap_or_default();
@@ -217,7 +221,15 @@ impl Importer<'_> {
 
     fn held(&mut self, at: usize) -> Result<Value, Refusal> {
         let x = self.value(at, 0)?;
-        if let Some(clamp) = self.bounds(at)? {
+        if let Some(clamp) = self.bounds(at) {
+            if let (Value::Live(live), None) = (&x, self.out(at).rule)
+                && self.build.is_int8(live.id)
+                && clamp == Clamp::RELU
+            {
+                // Every rule has a zero, so that nothing is rounded.
+                let id = self.build.keep(&self.out(at).name, Op::Clamp(clamp), &[live.id])?;
+                return Ok(Value::Live(Live { id, order: live.order.clone() }));
+            }
             return self.whole(&[&x], at, |this, out| this.build.each(out, Op::Clamp(clamp), &x));
         }
         // Bounds that are computed, or that contradict each other.

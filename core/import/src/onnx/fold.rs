@@ -114,6 +114,11 @@ impl Importer<'_> {
                 let chosen = chosen.map(|((a, b), c)| if c == 0.0 { b } else { a });
                 one(typed(shape, chosen.collect(), a.is_whole() && b.is_whole()))
             }
+            "Trilu" => {
+                let side = self.side(at, &x.shape32())?;
+                let kept = x.zip(&side, x.is_whole(), |a, b| if b == 0.0 { 0.0 } else { a });
+                one(kept.ok_or_else(does_not_fit)?)
+            }
             "Range" => self.range(hosts).map(|h| Some(vec![h])),
             "ConstantOfShape" => {
                 let shape = lengths(&x.i64s())?;
@@ -150,7 +155,7 @@ impl Importer<'_> {
                 one(x.transposed(&order))
             }
             "Concat" => joined(hosts, self.int(at, "axis", 0)).map(|h| Some(vec![h])),
-            "Slice" if !x.shape.contains(&0) => match self.spans(at, &x.shape32()) {
+            "Slice" => match self.spans(at, &x.shape32()) {
                 Ok(spans) => one(sliced_host(x, &spans)),
                 Err(_) => Ok(None),
             },

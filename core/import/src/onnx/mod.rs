@@ -1,8 +1,13 @@
 //! ONNX files, opset 7 to 20 and what newer ones have in common with them.
+mod convolution;
 mod elementwise;
 mod fold;
+mod fusion;
 mod moves;
+mod normal;
 mod pieces;
+mod places;
+mod products;
 mod proto;
 mod quantized;
 mod resize;
@@ -10,7 +15,8 @@ mod windows;
 
 pub use moves::{mirrored, span};
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use edgemill_model::graph::Graph;
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
@@ -81,15 +87,27 @@ fn sorted(graph: &proto::Graph) -> Result<Vec<usize>, ImportError> {
         missing[at] = before.len();
         before.into_iter().for_each(|b| readers[b].push(at));
     }
-    let mut ready: std::collections::BTreeSet<usize> =
-        (0..missing.len()).filter(|&at| missing[at] == 0).collect();
+    let mut known = vec![false; graph.nodes.len()];
+    let is_live = |at: usize, known: &[bool]| {
+        let made_now = |name: &String| match maker.get(name.as_str()) {
+            Some(&before) => known[before],
+            None => name.is_empty() || graph.constants.contains_key(name),
+        };
+        !graph.nodes[at].inputs.iter().all(made_now)
+    };
+    // What is made of constants alone comes first, since a node looks ahead at what its reader does with them.
+    let mut ready: BTreeSet<(bool, usize)> = (0..missing.len())
+        .filter(|&at| missing[at] == 0)
+        .map(|at| (is_live(at, &known), at))
+        .collect();
     let mut order = Vec::new();
-    while let Some(at) = ready.pop_first() {
+    while let Some((live, at)) = ready.pop_first() {
         order.push(at);
+        known[at] = !live;
         for &reader in &readers[at] {
             missing[reader] -= 1;
             if missing[reader] == 0 {
-                ready.insert(reader);
+                ready.insert((is_live(reader, &known), reader));
             }
         }
     }
@@ -108,9 +126,12 @@ struct Importer<'m> {
     graph: &'m proto::Graph,
     build: Builder,
     values: HashMap<String, Value>,
-    /// ONNX types of constants.
+    /// ONNX types of inputs and constants.
     kinds: HashMap<String, u64>,
     readers: HashMap<&'m str, Vec<usize>>,
+    makers: HashMap<&'m str, usize>,
+    /// What is known of [`Importer::rule_of`].
+    rules: RefCell<HashMap<String, Option<Quantization>>>,
     /// Nodes that others have done along with themselves.
     done: HashSet<usize>,
 }
@@ -119,20 +140,25 @@ impl<'m> Importer<'m> {
     fn new(model: &'m proto::Model, options: &Options) -> Result<Self, ImportError> {
         let graph = &model.graph;
         let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut makers = HashMap::new();
         for (at, node) in graph.nodes.iter().enumerate() {
+            makers.extend(node.outputs.iter().map(|output| (output.as_str(), at)));
             for input in &node.inputs {
                 readers.entry(input).or_default().push(at);
             }
         }
         let constants = graph.constants.iter();
         let values = constants.clone().map(|(n, (_, h))| (n.clone(), Value::Host(h.clone())));
+        let ports = graph.inputs.iter().map(|port| (port.name.clone(), port.dtype));
         let mut made = Self {
             opset: model.opset,
             graph,
             build: Builder::default(),
             values: values.collect(),
-            kinds: constants.map(|(name, (kind, _))| (name.clone(), *kind)).collect(),
+            kinds: ports.chain(constants.map(|(name, (kind, _))| (name.clone(), *kind))).collect(),
             readers,
+            makers,
+            rules: RefCell::default(),
             done: HashSet::new(),
         };
         for binding in &options.bindings {
@@ -223,7 +249,7 @@ impl<'m> Importer<'m> {
         let outputs = &self.graph.nodes[at].outputs;
         for (index, name) in outputs.iter().enumerate().filter(|(_, n)| !n.is_empty()) {
             let Some(value) = values.get(index) else {
-                if self.is_read(name) {
+                if self.is_read(name) && !self.values.contains_key(name) {
                     return Err(unsupported(format!("its output {index}")));
                 }
                 continue;
@@ -344,14 +370,38 @@ impl<'m> Importer<'m> {
         Out { name: name.into(), rule: self.rule_of(name) }
     }
 
-    /// The rule by which all readers of a value quantize it.
+    /// The rule by which all readers of a value quantize it, at once or after having moved or bounded it.
     fn rule_of(&self, name: &str) -> Option<Quantization> {
+        self.rule_within(name, 16)
+    }
+
+    fn rule_within(&self, name: &str, steps: usize) -> Option<Quantization> {
         let readers = self.readers.get(name).filter(|_| !self.is_output(name))?;
-        let rule = |&at: &usize| {
-            (self.node(at).op == "QuantizeLinear").then(|| self.rule_at(at, 1, 2)).flatten()
-        };
-        let first = rule(readers.first()?)?;
-        readers.iter().all(|at| rule(at) == Some(first)).then_some(first)
+        let looks = |at: &&usize| !matches!(self.node(**at).op.as_str(), "Shape" | "Size");
+        let readers: Vec<usize> = readers.iter().filter(looks).copied().collect();
+        if steps == 0 || readers.len() > 16 {
+            return None;
+        }
+        if let Some(known) = self.rules.borrow().get(name) {
+            return *known;
+        }
+        let first = self.rule_by(*readers.first()?, steps);
+        let rule = first.filter(|_| readers.iter().all(|&at| self.rule_by(at, steps) == first));
+        self.rules.borrow_mut().insert(name.to_owned(), rule);
+        rule
+    }
+
+    fn rule_by(&self, at: usize, steps: usize) -> Option<Quantization> {
+        let node = self.node(at);
+        match node.op.as_str() {
+            "QuantizeLinear" => self.rule_at(at, 1, 2),
+            op if quantized::moves_only(op) || self.bounds(at).is_some() => {
+                let mut read = node.outputs.iter().filter(|output| self.is_read(output));
+                let first = self.rule_within(read.next()?, steps - 1);
+                first.filter(|_| read.all(|output| self.rule_within(output, steps - 1) == first))
+            }
+            _ => None,
+        }
     }
 }
 

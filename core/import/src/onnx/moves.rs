@@ -3,7 +3,7 @@ use edgemill_model::graph::{Op, Span};
 
 use super::{Importer, axes, axis, size};
 use crate::builder::{Live, Out, Shape, Value};
-use crate::host::Host;
+use crate::host::{Data, Host};
 use crate::{Refusal, unsupported, wrong};
 
 impl Importer<'_> {
@@ -38,12 +38,19 @@ impl Importer<'_> {
             "Pad" => one(self.pad(at)?),
             "DepthToSpace" | "SpaceToDepth" => one(self.blocks(at, op)?),
             "Resize" | "Upsample" => one(self.resize(at, op)?),
+            "GatherND" | "GatherElements" => one(self.gather_places(at, op)?),
+            "ScatterND" | "ScatterElements" | "Scatter" => one(self.scatter(at, op)?),
             _ => Ok(None),
         }
     }
 
     pub(super) fn live(&mut self, at: usize, index: usize) -> Result<Live, Refusal> {
-        match self.value(at, index)? {
+        let value = self.value(at, index)?;
+        self.as_live(value)
+    }
+
+    pub(super) fn as_live(&mut self, value: Value) -> Result<Live, Refusal> {
+        match value {
             Value::Live(live) => Ok(live),
             Value::Host(host) => {
                 let id = self.build.constant(&host)?;
@@ -165,6 +172,9 @@ impl Importer<'_> {
         live: &Live,
         spans: &[Span],
     ) -> Result<Value, Refusal> {
+        if spans.iter().any(|span| span.count == 0) {
+            return Err(unsupported("nothing left of an axis"));
+        }
         let physical = live.order.iter().map(|&axis| spans[axis]).collect();
         let id = self.build.keep(name, Op::Slice(physical), &[live.id])?;
         Ok(Value::Live(Live { id, order: live.order.clone() }))
@@ -261,13 +271,29 @@ impl Importer<'_> {
         }
         let mode = self.text(at, "mode", "constant");
         if mode == "constant" {
-            let value = match self.host(at, 2)? {
-                Some(host) => host.f32s().first().copied().unwrap_or(0.0),
-                None => self.float(at, "value", 0.0),
-            };
+            let value = self.fill(at)?;
             return self.constant_pad(at, &live, &borders, value);
         }
         self.mirrored(&self.out(at).name, &live, &borders, &mode)
+    }
+
+    /// What a border is made of, as a real number.
+    fn fill(&self, at: usize) -> Result<f32, Refusal> {
+        let given = match self.host(at, 2)? {
+            Some(Host { data: Data::F(given), .. }) => return Ok(*given.first().unwrap_or(&0.0)),
+            Some(host) => host.f32s().first().copied(),
+            None => None,
+        };
+        let rule = self.input_name(at, 0).and_then(|name| self.rule_of_bytes(name));
+        let Some(rule) = rule else {
+            return Ok(given.unwrap_or(self.float(at, "value", 0.0)));
+        };
+        let name = self.input_name(at, 2).unwrap_or("");
+        // Bytes that are not signed are moved by 128, as the rule is.
+        let shift = if self.kinds.get(name) == Some(&super::INT8) { 0.0 } else { 128.0 };
+        #[expect(clippy::cast_precision_loss, reason = "bytes")]
+        let steps = given.unwrap_or(0.0) - shift - rule.zero_point as f32;
+        Ok(steps * rule.scale)
     }
 
     /// A border of one value; a negative one cuts.
@@ -402,21 +428,17 @@ pub(super) fn resolved(shape: &[u32], list: &[i64], zero: bool) -> Result<Shape,
     Ok(to)
 }
 
-/// As NumPy slices: `end` is not taken, and both may be counted from the end or lie beyond.
+/// As NumPy slices: `end` is not taken, both may be counted from the end or lie beyond, and nothing may be left.
 pub fn span(size: i64, start: i64, end: i64, step: i64) -> Result<Span, Refusal> {
     let from_front = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
     let (low, high) = if step < 0 { (-1, size - 1) } else { (0, size) };
-    let (start, end) =
-        (from_front(start).clamp(low.max(0), high), from_front(end).clamp(low, high));
+    let (start, end) = (from_front(start).clamp(0, high.max(0)), from_front(end).clamp(low, high));
     if step == 0 {
         return Err(wrong("a step of 0"));
     }
     let step = step.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
     let distance = if step > 0 { end - start } else { start - end };
-    let count = (distance + step.abs() - 1).div_euclid(step.abs()).max(0);
-    if count == 0 || start >= size {
-        return Err(unsupported("nothing left of an axis"));
-    }
+    let count = (distance + step.abs() - 1).div_euclid(step.abs()).clamp(0, size);
     let narrow = |v: i64| u32::try_from(v).map_err(|_| wrong("a slice"));
     Ok(Span {
         start: narrow(start)?,

@@ -1,9 +1,9 @@
 //! Operators that are made of several nodes.
-use edgemill_model::graph::{Clamp, Element, Function, Op, Pair, Reduction, Window};
+use edgemill_model::graph::{Clamp, Element, Function, Op, Pair, Reduction, ValueId};
 use edgemill_model::tensor::DType;
 
-use super::{Importer, axes, axis, size};
-use crate::builder::{Live, Out, Value, element, small};
+use super::{Importer, axes, axis};
+use crate::builder::{Live, Out, Value, element, identity, small};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
@@ -15,17 +15,9 @@ impl Importer<'_> {
         Ok(Some(match op {
             "Softmax" | "LogSoftmax" => self.softmax(at, op)?,
             "ArgMax" | "ArgMin" => self.arg_max(at, op == "ArgMin")?,
-            "InstanceNormalization" => self.instance_norm(at)?,
-            "LayerNormalization" => self.layer_norm(at)?,
-            "MeanVarianceNormalization" => {
-                let list = self.ints(at, "axes").unwrap_or_else(|| vec![0, 2, 3]);
-                let x = self.value(at, 0)?;
-                let rank = self.build.value_shape(&x).len();
-                let out = self.out(at);
-                self.normal(&out, &x, &axes(&list, rank)?, 1e-9)?
-            }
-            "LRN" => self.lrn(at)?,
-            _ => return Ok(None),
+            "CumSum" => self.cum_sum(at)?,
+            "Trilu" => self.triangle(at)?,
+            _ => return self.normalized(at, op),
         }))
     }
 
@@ -66,6 +58,39 @@ impl Importer<'_> {
             value = self.as_whole(&out, value)?;
         }
         self.dropped(at, value, &on)
+    }
+
+    pub(super) fn global_mean(&mut self, out: &Out, x: &Value) -> Result<Value, Refusal> {
+        let rank = self.build.value_shape(x).len();
+        self.reduced(out, x, Reduction::Mean, (2..rank).collect())
+    }
+
+    /// Reduced along axes of the file, which stay.
+    pub(super) fn reduced(
+        &mut self,
+        out: &Out,
+        x: &Value,
+        by: Reduction,
+        axes: Vec<usize>,
+    ) -> Result<Value, Refusal> {
+        let (id, order) = match x {
+            Value::Live(live) => (live.id, live.order.clone()),
+            Value::Host(host) => (self.build.constant(host)?, identity(host.shape.len())),
+        };
+        let mut axes: Vec<u8> = axes
+            .iter()
+            .filter_map(|axis| order.iter().position(|at| at == axis).map(small))
+            .collect();
+        axes.sort_unstable();
+        axes.dedup();
+        let op = Op::Reduce { by, axes };
+        let keeps = matches!(by, Reduction::Max | Reduction::Min) && self.build.is_int8(id);
+        let id = if keeps {
+            self.build.keep(&out.name, op, &[id])?
+        } else {
+            self.build.compute(out, op, &[id])?
+        };
+        Ok(Value::Live(Live { id, order }))
     }
 
     /// In real numbers unless it is quantized; and whether it was whole.
@@ -120,21 +145,28 @@ impl Importer<'_> {
     }
 
     fn softmax(&mut self, at: usize, op: &str) -> Result<Value, Refusal> {
-        let live = self.live(at, 0)?;
-        let shape = self.build.logical(&live);
-        let rank = shape.len();
-        let out = self.out(at);
+        let (live, out) = (self.live(at, 0)?, self.out(at));
         let op = if op == "Softmax" { Op::Softmax } else { Op::LogSoftmax };
-        if self.opset < 13 {
+        self.soft(at, &out, &live, op, self.opset)
+    }
+
+    pub(super) fn soft(
+        &mut self,
+        at: usize,
+        out: &Out,
+        live: &Live,
+        op: Op,
+        opset: i64,
+    ) -> Result<Value, Refusal> {
+        let shape = self.build.logical(live);
+        let rank = shape.len();
+        if opset < 13 {
             // Everything from the axis on is one.
             let along = axis(self.int(at, "axis", 1), rank)?;
             let rows: u32 = shape[..along].iter().product();
-            let flat = self.build.reshaped(
-                "",
-                &Value::Live(live),
-                vec![rows, shape[along..].iter().product()],
-            )?;
-            let id = self.build.compute(&out, op, &[flat.id])?;
+            let flat = vec![rows, shape[along..].iter().product()];
+            let flat = self.build.reshaped("", &Value::Live(live.clone()), flat)?;
+            let id = self.build.compute(out, op, &[flat.id])?;
             let id = self.build.keep(&out.name, Op::Reshape(shape), &[id])?;
             return Ok(Value::Live(self.build.plain(id)));
         }
@@ -144,8 +176,8 @@ impl Importer<'_> {
             order.retain(|&axis| axis != along);
             order.push(along);
         }
-        let id = self.build.arranged(&live, &order)?;
-        Ok(Value::Live(Live { id: self.build.compute(&out, op, &[id])?, order }))
+        let id = self.build.arranged(live, &order)?;
+        Ok(Value::Live(Live { id: self.build.compute(out, op, &[id])?, order }))
     }
 
     fn arg_max(&mut self, at: usize, least: bool) -> Result<Value, Refusal> {
@@ -163,80 +195,77 @@ impl Importer<'_> {
         self.dropped(at, Value::Live(Live { id, ..live }), &[along])
     }
 
-    /// (x − mean) ÷ √(variance + ε) over some axes.
-    fn normal(
+    /// Sums of what stands before: a product with a triangle of ones.
+    fn cum_sum(&mut self, at: usize) -> Result<Value, Refusal> {
+        let (x, whole) = self.as_real(self.value(at, 0)?)?;
+        let list = self.host(at, 1)?.ok_or_else(|| wrong("no axis"))?.i64s();
+        let shape = self.build.value_shape(&x);
+        let along = axis(*list.first().ok_or_else(|| wrong("no axis"))?, shape.len())?;
+        let exclusive = self.int(at, "exclusive", 0) != 0;
+        let reverse = self.int(at, "reverse", 0) != 0;
+        let length = shape[along] as usize;
+        let adds = |i: usize| {
+            let (from, to) = (i / length, i % length);
+            let (before, after) = if reverse { (to, from) } else { (from, to) };
+            before < after || before == after && !exclusive
+        };
+        let id = self.build.real_id(&x)?;
+        if length > 1 << 11 {
+            return Err(unsupported("an axis of that length"));
+        }
+        let ones: Vec<f32> = (0..length * length).map(|i| f32::from(u8::from(adds(i)))).collect();
+        let out = self.out(at);
+        let id = self.along(&out.name, id, along, [length, length], ones)?;
+        let value = Value::Live(self.build.plain(id));
+        if whole { self.as_whole(&out, value) } else { Ok(value) }
+    }
+
+    /// An axis by a matrix \[from, to\].
+    pub(super) fn along(
         &mut self,
-        out: &Out,
-        x: &Value,
-        on: &[usize],
-        epsilon: f32,
-    ) -> Result<Value, Refusal> {
-        let inner = Out::default();
-        let mean = self.reduced(&inner, x, Reduction::Mean, on.to_vec())?;
-        let centred = self.build.pair(&inner, Pair::Sub, Clamp::NONE, [x, &mean])?;
-        let square = self.build.pair(&inner, Pair::Mul, Clamp::NONE, [&centred, &centred])?;
-        let variance = self.reduced(&inner, &square, Reduction::Mean, on.to_vec())?;
-        let epsilon = Value::Host(Host::scalar(epsilon));
-        let wide = self.build.pair(&inner, Pair::Add, Clamp::NONE, [&variance, &epsilon])?;
-        let factor = self.build.each(&inner, Op::Unary(Function::Rsqrt), &wide)?;
-        self.build.pair(out, Pair::Mul, Clamp::NONE, [&centred, &factor])
+        name: &str,
+        id: ValueId,
+        axis: usize,
+        [from, to]: [usize; 2],
+        matrix: Vec<f32>,
+    ) -> Result<ValueId, Refusal> {
+        let rank = self.build.shape(id).len();
+        let mut order: Vec<usize> = (0..rank).filter(|&other| other != axis).collect();
+        order.push(axis);
+        let last = self.build.plain(id);
+        let last = self.build.arranged(&last, &order)?;
+        let mut rows = self.build.shape(last);
+        let flat = vec![rows.iter().product::<u32>() / rows[rank - 1], rows[rank - 1]];
+        let last = self.build.keep("", Op::Reshape(flat), &[last])?;
+        let matrix = self.build.constant(&Host::floats(vec![from, to], matrix))?;
+        let made = self.build.node(name, Op::MatMul, &[last, matrix], Element::F32)?;
+        rows[rank - 1] = u32::try_from(to).map_err(|_| wrong("an axis"))?;
+        let id = self.build.keep(name, Op::Reshape(rows), &[made])?;
+        self.build.in_order(&Live { id, order })
     }
 
-    fn instance_norm(&mut self, at: usize) -> Result<Value, Refusal> {
-        let (x, scale, shift) = (self.value(at, 0)?, self.value(at, 1)?, self.value(at, 2)?);
-        let rank = self.build.value_shape(&x).len();
-        let on: Vec<usize> = (2..rank).collect();
-        let normal = self.normal(&Out::default(), &x, &on, self.float(at, "epsilon", 1e-5))?;
-        let (scale, shift) = (self.per_channel(&scale, rank)?, self.per_channel(&shift, rank)?);
-        let scaled = self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [&normal, &scale])?;
+    /// What lies on one side of a diagonal, elsewhere 0.
+    fn triangle(&mut self, at: usize) -> Result<Value, Refusal> {
+        let x = self.value(at, 0)?;
+        let mask = self.side(at, &self.build.value_shape(&x))?;
+        let zero = Value::Host(Host::scalar(0.0));
+        let (x, whole) = self.as_real(x)?;
         let out = self.out(at);
-        self.build.pair(&out, Pair::Add, Clamp::NONE, [&scaled, &shift])
+        let value = self.build.repeated(&out, Op::Select, &[&Value::Host(mask), &x, &zero])?;
+        if whole { self.as_whole(&out, value) } else { Ok(value) }
     }
 
-    fn layer_norm(&mut self, at: usize) -> Result<Value, Refusal> {
-        let (x, scale) = (self.value(at, 0)?, self.value(at, 1)?);
-        if self.node(at).outputs.iter().skip(1).any(|name| self.is_read(name)) {
-            return Err(unsupported("mean and variance as outputs"));
-        }
-        let rank = self.build.value_shape(&x).len();
-        let first = axis(self.int(at, "axis", -1), rank)?;
-        let on: Vec<usize> = (first..rank).collect();
-        let normal = self.normal(&Out::default(), &x, &on, self.float(at, "epsilon", 1e-5))?;
-        let scaled = self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [&normal, &scale])?;
-        let Some(shift) = self.optional(at, 2)? else { return Ok(scaled) };
-        let out = self.out(at);
-        self.build.pair(&out, Pair::Add, Clamp::NONE, [&scaled, &shift])
-    }
-
-    /// x ÷ (bias + α ÷ size × Σ x²)^β over neighbouring channels: the mean over windows of channels, outside 0.
-    fn lrn(&mut self, at: usize) -> Result<Value, Refusal> {
-        let live = self.live(at, 0)?;
-        let count = size(self.int(at, "size", 1))?;
-        if live.order.len() != 4 || count == 0 {
-            return Err(unsupported("another number of axes than four"));
-        }
-        let order = vec![0, 2, 3, 1];
-        let id = self.build.arranged(&live, &order)?;
-        let id = self.build.real(id)?;
-        let shape = self.build.shape(id);
-        let square = self.build.keep("", Op::Unary(Function::Power(2.0)), &[id])?;
-        let lines = vec![shape[0], shape[1] * shape[2], shape[3], 1];
-        let lines = self.build.keep("", Op::Reshape(lines), &[square])?;
-        let before = (count - 1) / 2;
-        let borders = vec![[0; 2], [0; 2], [before, count - 1 - before], [0; 2]];
-        let wide = self.build.keep("", Op::Pad { borders, value: 0.0 }, &[lines])?;
-        let window = Window { kernel: [1, count], ..Window::valid(1, 1) };
-        let mean = self.build.keep("", Op::AveragePool(window), &[wide])?;
-        let mean = self.build.keep("", Op::Reshape(shape), &[mean])?;
-        let (alpha, bias) = (self.float(at, "alpha", 1e-4), self.float(at, "bias", 1.0));
-        let [alpha, bias] = [alpha, bias].map(|v| Value::Host(Host::scalar(v)));
-        let mean = Value::Live(Live { id: mean, order: order.clone() });
-        let inner = Out::default();
-        let scaled = self.build.pair(&inner, Pair::Mul, Clamp::NONE, [&mean, &alpha])?;
-        let moved = self.build.pair(&inner, Pair::Add, Clamp::NONE, [&scaled, &bias])?;
-        let power = Op::Unary(Function::Power(-self.float(at, "beta", 0.75)));
-        let factor = self.build.each(&inner, power, &moved)?;
-        let (out, x) = (self.out(at), Value::Live(Live { id, order }));
-        self.build.pair(&out, Pair::Mul, Clamp::NONE, [&x, &factor])
+    /// A matrix of 1 where `Trilu` keeps what is there.
+    pub(super) fn side(&self, at: usize, shape: &[u32]) -> Result<Host, Refusal> {
+        let &[.., rows, columns] = shape else { return Err(wrong("a matrix has two axes")) };
+        let k = self.host(at, 1)?.and_then(|h| h.i64s().first().copied()).unwrap_or(0);
+        let upper = self.int(at, "upper", 1) != 0;
+        let kept = |row: u32, column: u32| {
+            let beyond = i64::from(column) - i64::from(row);
+            if upper { beyond >= k } else { beyond <= k }
+        };
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let mask = cells.map(|(row, column)| f32::from(u8::from(kept(row, column)))).collect();
+        Ok(Host::floats(vec![rows as usize, columns as usize], mask))
     }
 }

@@ -27,6 +27,23 @@ impl Importer<'_> {
                 self.q_unary(at, Function::LeakyRelu(alpha))?
             }
             "QLinearConcat" => self.q_concat(at)?,
+            "QLinearSoftmax" => {
+                let (x, out) = (self.operand(at, 0)?, self.q_out(at, 3)?);
+                let x = self.as_live(x)?;
+                self.soft(at, &out, &x, Op::Softmax, self.int(at, "opset", 13))?
+            }
+            "QLinearAveragePool" => {
+                let (x, out) = (self.operand(at, 0)?, self.q_out(at, 3)?);
+                if self.int(at, "channels_last", 0) != 0 {
+                    return Err(unsupported("channels_last"));
+                }
+                self.pool(at, &out, &x, false)?
+            }
+            "QLinearWhere" => {
+                let condition = self.value(at, 0)?;
+                let (a, b, out) = (self.operand(at, 1)?, self.operand(at, 4)?, self.q_out(at, 7)?);
+                self.build.repeated(&out, Op::Select, &[&condition, &a, &b])?
+            }
             "QLinearGlobalAveragePool" => {
                 let (x, out) = (self.operand(at, 0)?, self.q_out(at, 3)?);
                 if self.int(at, "channels_last", 0) != 0 {
@@ -89,6 +106,8 @@ impl Importer<'_> {
                 | "QLinearSigmoid"
                 | "QLinearLeakyRelu"
                 | "QLinearGlobalAveragePool"
+                | "QLinearAveragePool"
+                | "QLinearSoftmax"
                 | "QGemm" => (1, 2),
                 _ => return None,
             };
@@ -105,7 +124,7 @@ impl Importer<'_> {
             Value::Host(host) => {
                 let (scales, zeros) =
                     self.rules_at(at, 1, 2).ok_or_else(|| unsupported("more than 8 bits"))?;
-                let along = axis(self.int(at, "axis", 1), host.shape.len().max(1))?;
+                let along = self.scaled_axis(at, &host, scales.len())?;
                 Ok(Value::Host(quantize_host(&host, scales, zeros, along)))
             }
             Value::Live(live) => {
@@ -113,6 +132,31 @@ impl Importer<'_> {
                 let id = self.build.quantized(&name, live.id, rule)?;
                 Ok(Value::Live(Live { id, ..live }))
             }
+        }
+    }
+
+    /// The axis that each of `scales` has an index of; any, where there is one for all.
+    fn scaled_axis(&self, at: usize, host: &Host, scales: usize) -> Result<usize, Refusal> {
+        if scales == 1 { Ok(0) } else { axis(self.int(at, "axis", 1), host.shape.len()) }
+    }
+
+    /// The rule of a value that the file holds as bytes, where it was not made real numbers before.
+    pub(super) fn rule_of_bytes(&self, name: &str) -> Option<Quantization> {
+        let mut name = name;
+        for _ in 0..self.graph.nodes.len() {
+            let Some(&at) = self.makers.get(name) else { break };
+            let op = self.node(at).op.as_str();
+            if op == "DequantizeLinear" {
+                return None;
+            }
+            if !(moves_only(op) || matches!(op, "Pad" | "Resize" | "Relu" | "Clip")) {
+                break;
+            }
+            name = self.input_name(at, 0)?;
+        }
+        match self.values.get(name)? {
+            Value::Live(live) => self.build.element(live.id).quantization,
+            Value::Host(_) => None,
         }
     }
 
@@ -153,7 +197,8 @@ impl Importer<'_> {
         if matches!(host.data, Data::Q(_)) {
             return Ok(Value::Host(host.clone()));
         }
-        let along = axis(self.int(at, "axis", 1), host.shape.len().max(1))?;
+        let count = self.host(at, scale)?.map_or(1, |scales| scales.len());
+        let along = self.scaled_axis(at, host, count)?;
         let name = self.input_name(at, if scale == 1 { 0 } else { scale - 1 }).unwrap_or("");
         let shift = match self.kinds.get(name) {
             Some(&UINT8) => 128,
@@ -287,4 +332,23 @@ fn quantize_host(host: &Host, scales: Vec<f32>, zeros: Vec<i32>, axis: usize) ->
     };
     let elements = host.f32s().into_iter().enumerate().map(step).collect();
     Host { shape: host.shape.clone(), data: Data::Q(Quantized { elements, scales, zeros, axis }) }
+}
+
+/// Whether an operator gives elements as it is given them, or joins those of several values.
+pub(super) fn moves_only(op: &str) -> bool {
+    matches!(
+        op,
+        "Identity"
+            | "MaxPool"
+            | "Reshape"
+            | "Flatten"
+            | "Squeeze"
+            | "Unsqueeze"
+            | "Transpose"
+            | "Slice"
+            | "Split"
+            | "Concat"
+            | "DepthToSpace"
+            | "SpaceToDepth"
+    )
 }

@@ -36,8 +36,9 @@ impl Importer<'_> {
         if changes.is_empty() {
             return Ok(Value::Live(live));
         }
-        let out = self.out(at);
-        match mode.as_str() {
+        let mut out = self.out(at);
+        out.rule = out.rule.or_else(|| self.rule_of_bytes(self.input_name(at, 0)?));
+        let value = match mode.as_str() {
             "nearest" => {
                 let rounding =
                     self.text(at, "nearest_mode", if old { "floor" } else { "round_prefer_floor" });
@@ -45,7 +46,7 @@ impl Importer<'_> {
                 for change in &changes {
                     live.id = self.nearest(&out, &live, change, &places, &rounding)?;
                 }
-                Ok(Value::Live(live))
+                Value::Live(live)
             }
             "linear" | "bilinear" | "cubic" => {
                 let plain = mode != "cubic"
@@ -53,13 +54,33 @@ impl Importer<'_> {
                     && live.order.len() == 4
                     && changes.iter().all(|c| c.axis >= 2);
                 if plain {
-                    self.linear(&out, &live, &changes, &places)
+                    self.linear(&out, &live, &changes, &places)?
                 } else {
-                    self.by_matrices(at, &live, &changes, &places, &mode)
+                    self.by_matrices(at, &live, &changes, &places, &mode)?
                 }
             }
-            other => Err(unsupported(format!("mode {other}"))),
+            other => return Err(unsupported(format!("mode {other}"))),
+        };
+        if places == "tf_crop_and_resize" { self.cropped(at, value, &changes) } else { Ok(value) }
+    }
+
+    /// `extrapolation_value` where a place lies outside the input.
+    fn cropped(&mut self, at: usize, value: Value, changes: &[Axis]) -> Result<Value, Refusal> {
+        let shape = self.build.value_shape(&value);
+        let mut mask = Host::scalar(1.0).reshaped(vec![1; shape.len()]);
+        for change in changes {
+            let inside = change.inside("tf_crop_and_resize")?;
+            let mut along = vec![1; shape.len()];
+            along[change.axis] = inside.len();
+            let inside = Host::floats(along, inside);
+            mask = mask.zip(&inside, false, |a, b| a * b).ok_or_else(|| wrong("its sizes"))?;
         }
+        if mask.f32s().iter().all(|&kept| kept > 0.0) {
+            return Ok(value);
+        }
+        let (out, other) = (self.out(at), self.float(at, "extrapolation_value", 0.0));
+        let (mask, other) = (Value::Host(mask), Value::Host(Host::scalar(other)));
+        self.build.repeated(&out, Op::Select, &[&mask, &value, &other])
     }
 
     fn changes(&self, at: usize, op: &str, live: &Live) -> Result<Vec<Axis>, Refusal> {
@@ -155,9 +176,6 @@ impl Importer<'_> {
                 "round_prefer_ceil" => (at + 0.5).floor(),
                 other => return Err(unsupported(format!("nearest_mode {other}"))),
             };
-            if places == "tf_crop_and_resize" && !(0.0..=last).contains(&at) {
-                return Err(unsupported("extrapolation"));
-            }
             indices.push(rounded.clamp(0.0, last) as u32);
         }
         let along =
@@ -181,10 +199,6 @@ impl Importer<'_> {
             to[axis] = change.to;
             origin[axis] = first;
             step[axis] = change.place(1.0, places)? - first;
-            let last = first + step[axis] * (change.to as f32 - 1.0);
-            if places == "tf_crop_and_resize" && !(0.0..=change.from as f32 - 1.0).contains(&last) {
-                return Err(unsupported("extrapolation"));
-            }
         }
         let id = self.build.arranged(live, &order)?;
         let id = self.build.compute(out, Op::Resize { size: to, step, origin }, &[id])?;
@@ -199,28 +213,17 @@ impl Importer<'_> {
         places: &str,
         mode: &str,
     ) -> Result<Value, Refusal> {
-        let (mut id, rank) = (self.build.in_order(live)?, live.order.len());
-        let a = self.float(at, "cubic_coeff_a", -0.75);
-        let outside = self.int(at, "exclude_outside", 0) != 0;
-        if self.int(at, "antialias", 0) != 0 {
-            return Err(unsupported("antialias"));
-        }
+        let mut id = self.build.in_order(live)?;
+        let cubic = mode == "cubic";
+        let a = cubic.then(|| self.float(at, "cubic_coeff_a", -0.75));
+        let within = self.int(at, "exclude_outside", 0) != 0;
+        let filter = Filter { a, within, wide: self.int(at, "antialias", 0) != 0 };
+        id = self.build.real(id)?;
+        let name = self.out(at).name;
         for change in changes {
-            let mut order: Vec<usize> = (0..rank).filter(|&axis| axis != change.axis).collect();
-            order.push(change.axis);
-            let plain = self.build.plain(id);
-            let last = self.build.arranged(&plain, &order)?;
-            let weights = change.matrix(places, mode, a, outside)?;
-            let mut shape = vec![1; rank - 2];
-            shape.extend([change.from as usize, change.to as usize]);
-            let weights = self.build.constant(&Host::floats(shape, weights))?;
-            let last = self.build.real(last)?;
-            let made = self.build.compute(
-                &Out { name: self.out(at).name, rule: None },
-                Op::MatMul,
-                &[last, weights],
-            )?;
-            id = self.build.in_order(&Live { id: made, order })?;
+            let weights = change.matrix(places, &filter)?;
+            let size = [change.from as usize, change.to as usize];
+            id = self.along(&name, id, change.axis, size, weights)?;
         }
         Ok(Value::Live(self.build.plain(id)))
     }
@@ -254,34 +257,56 @@ impl Axis {
         })
     }
 
+    /// 1 for each place that lies within the input, else 0.
+    fn inside(&self, mode: &str) -> Result<Vec<f32>, Refusal> {
+        let last = self.from as f32 - 1.0;
+        let one = |n| Ok(f32::from(u8::from((0.0..=last).contains(&self.place(n as f32, mode)?))));
+        (0..self.to).map(one).collect()
+    }
+
     /// \[from, to\]: how much of each element goes where.
-    fn matrix(&self, places: &str, mode: &str, a: f32, exclude: bool) -> Result<Vec<f32>, Refusal> {
+    fn matrix(&self, places: &str, filter: &Filter) -> Result<Vec<f32>, Refusal> {
         let (from, to) = (self.from as usize, self.to as usize);
         if from.saturating_mul(to) > 1 << 22 {
             return Err(unsupported("an axis of that length"));
         }
+        // A picture that shrinks is seen through a filter that is as much wider.
+        let narrow = if filter.wide { self.scale.min(1.0) } else { 1.0 };
+        let first = (-filter.reach() / narrow).floor() as i32 + 1;
         let mut matrix = vec![0.0; from * to];
         for n in 0..to {
-            let mut at = self.place(n as f32, places)?;
-            if mode != "cubic" {
-                at = at.clamp(0.0, from as f32 - 1.0);
-            }
-            let floor = at.floor();
-            let part = at - floor;
-            let taps: Vec<(f32, f32)> = if mode == "cubic" {
-                [-1.0, 0.0, 1.0, 2.0].map(|k: f32| (floor + k, cubic((part - k).abs(), a))).to_vec()
-            } else {
-                vec![(floor, 1.0 - part), (floor + 1.0, part)]
-            };
+            let at = self.place(n as f32, places)?;
+            let weight = |k: i32| filter.at((k as f32 - (at - at.floor())).abs() * narrow);
+            let taps = (first..2 - first).map(|k| (at.floor() + k as f32, weight(k)));
             let inside = |tap: f32| (0.0..from as f32).contains(&tap);
-            let kept = |tap: f32| !exclude || inside(tap);
-            let sum: f32 = taps.iter().filter(|(t, _)| kept(*t)).map(|(_, w)| w).sum();
-            for (tap, weight) in taps.into_iter().filter(|(t, _)| kept(*t)) {
+            let taps: Vec<_> = taps.filter(|(tap, _)| !filter.within || inside(*tap)).collect();
+            let sum: f32 = taps.iter().map(|(_, weight)| weight).sum();
+            for (tap, weight) in taps {
                 let row = tap.clamp(0.0, from as f32 - 1.0) as usize;
                 matrix[row * to + n] += weight / sum;
             }
         }
         Ok(matrix)
+    }
+}
+
+/// How much an element counts by its distance.
+struct Filter {
+    /// Of a cubic one: its coefficient.
+    a: Option<f32>,
+    /// Elements outside the input do not count.
+    within: bool,
+    /// Wider where the picture shrinks.
+    wide: bool,
+}
+
+impl Filter {
+    fn reach(&self) -> f32 {
+        if self.a.is_some() { 2.0 } else { 1.0 }
+    }
+
+    fn at(&self, distance: f32) -> f32 {
+        self.a.map_or((1.0 - distance).max(0.0), |a| cubic(distance, a))
     }
 }
 

@@ -1,0 +1,150 @@
+//! Normalization by known numbers, and what follows a node and is done along with it.
+use edgemill_model::graph::{Clamp, Op, Pair};
+
+use super::Importer;
+use crate::builder::{Out, Value};
+use crate::host::{Host, single};
+use crate::{Refusal, unsupported};
+
+/// What follows a node and is done along with it.
+pub(super) struct Tail {
+    pub clamp: Clamp,
+    /// Name of the last value.
+    pub name: String,
+}
+
+/// Factor and shift of each channel.
+type Norm = (Vec<f32>, Vec<f32>);
+
+impl Importer<'_> {
+    /// Bounds that the only reader of `name` holds it to, along with the batch norm before that.
+    pub(super) fn tail(&mut self, at: usize) -> Tail {
+        let name = self.node(at).outputs.first().cloned().unwrap_or_default();
+        let Some(reader) = self.only_reader(&name) else {
+            return Tail { clamp: Clamp::NONE, name };
+        };
+        match self.bounds(reader) {
+            Some(clamp) => {
+                self.done.insert(reader);
+                let name = self.node(reader).outputs.first().cloned().unwrap_or_default();
+                Tail { clamp, name }
+            }
+            None => Tail { clamp: Clamp::NONE, name },
+        }
+    }
+
+    /// The bounds of a node that only holds its input between two constants.
+    pub(super) fn bounds(&self, at: usize) -> Option<Clamp> {
+        let node = self.node(at);
+        let bound = |name: &str, index: usize, default: f32| {
+            if let Some(super::Attribute::Float(v)) = self.attribute(at, name) {
+                return Some(*v);
+            }
+            match self.input_name(at, index).map(|name| self.values.get(name)) {
+                None => Some(default),
+                Some(Some(Value::Host(host))) => host.f32s().first().copied(),
+                Some(_) => None,
+            }
+        };
+        match node.op.as_str() {
+            "Relu" => Some(Clamp::RELU),
+            "Clip" => {
+                let low = bound("min", 1, f32::NEG_INFINITY);
+                let high = bound("max", 2, f32::INFINITY);
+                low.zip(high).filter(|(l, h)| l <= h).map(|(low, high)| Clamp { low, high })
+            }
+            _ => None,
+        }
+    }
+
+    /// Weights and bias with the batch norm `next` in them.
+    pub(super) fn folded_norm(
+        &self,
+        next: usize,
+        weights: &Value,
+        bias: Option<&Value>,
+    ) -> Result<Option<(Host, Host)>, Refusal> {
+        let Value::Host(weights) = weights else { return Ok(None) };
+        if self.node(next).op != "BatchNormalization" || matches!(bias, Some(Value::Live(_))) {
+            return Ok(None);
+        }
+        let Some((factor, shift)) = self.norm_constants(next)? else { return Ok(None) };
+        let filters = weights.shape.first().copied().unwrap_or(0);
+        if filters == 0 || factor.len() != filters {
+            return Ok(None);
+        }
+        let each = weights.len() / filters;
+        let w = weights.f32s().iter().enumerate().map(|(i, w)| w * factor[i / each]).collect();
+        let old = match bias {
+            Some(Value::Host(b)) => b.f32s(),
+            _ => vec![0.0; filters],
+        };
+        let b = old.iter().zip(&factor).zip(&shift).map(|((b, f), s)| b * f + s).collect();
+        Ok(Some((Host::floats(weights.shape.clone(), w), Host::floats(vec![filters], b))))
+    }
+
+    /// Factor and shift of each channel, if they are known.
+    fn norm_constants(&self, at: usize) -> Result<Option<Norm>, Refusal> {
+        let mut operands = Vec::new();
+        for index in 1..5 {
+            match self.value(at, index)? {
+                Value::Host(host) => operands.push(host.f64s()),
+                Value::Live(_) => return Ok(None),
+            }
+        }
+        let [scale, shift, mean, variance] = &operands[..] else { return Ok(None) };
+        let epsilon = f64::from(self.float(at, "epsilon", 1e-5));
+        let factor: Vec<f64> =
+            scale.iter().zip(variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+        let shift =
+            shift.iter().zip(mean).zip(&factor).map(|((b, m), f)| single(b - m * f)).collect();
+        Ok(Some((factor.into_iter().map(single).collect(), shift)))
+    }
+
+    pub(super) fn batch_norm(&mut self, at: usize) -> Result<Value, Refusal> {
+        if self.int(at, "training_mode", 0) != 0 {
+            return Err(unsupported("training_mode"));
+        }
+        let x = self.value(at, 0)?;
+        let rank = self.build.value_shape(&x).len();
+        let (factor, shift) = match self.norm_constants(at)? {
+            Some((factor, shift)) => {
+                let value = |of: Vec<f32>| Value::Host(Host::floats(vec![of.len()], of));
+                (value(factor), value(shift))
+            }
+            None => self.norm_values(at)?,
+        };
+        let factor = self.per_channel(&factor, rank)?;
+        let shift = self.per_channel(&shift, rank)?;
+        let scaled = self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [&x, &factor])?;
+        let tail = self.tail(at);
+        let out = self.out_named(&tail.name);
+        let value = self.build.pair(&out, Pair::Add, tail.clamp, [&scaled, &shift])?;
+        self.values.insert(tail.name, value.clone());
+        Ok(value)
+    }
+
+    fn norm_values(&mut self, at: usize) -> Result<(Value, Value), Refusal> {
+        let [scale, shift, mean, variance] = [1, 2, 3, 4].map(|index| self.value(at, index));
+        let epsilon = Value::Host(Host::scalar(self.float(at, "epsilon", 1e-5)));
+        let out = Out::default();
+        let build = &mut self.build;
+        let wide = build.pair(&out, Pair::Add, Clamp::NONE, [&variance?, &epsilon])?;
+        let root = build.each(&out, Op::Unary(edgemill_model::graph::Function::Rsqrt), &wide)?;
+        let factor = build.pair(&out, Pair::Mul, Clamp::NONE, [&scale?, &root])?;
+        let moved = build.pair(&out, Pair::Mul, Clamp::NONE, [&mean?, &factor])?;
+        Ok((factor, build.pair(&out, Pair::Sub, Clamp::NONE, [&shift?, &moved])?))
+    }
+
+    /// One number for each channel, with axes of 1 behind.
+    pub(super) fn per_channel(&mut self, value: &Value, rank: usize) -> Result<Value, Refusal> {
+        let mut shape = self.build.value_shape(value);
+        shape.extend(vec![1; rank.saturating_sub(2)]);
+        match value {
+            Value::Host(host) => {
+                Ok(Value::Host(host.reshaped(shape.iter().map(|&d| d as usize).collect())))
+            }
+            live => Ok(Value::Live(self.build.reshaped("", live, shape)?)),
+        }
+    }
+}
