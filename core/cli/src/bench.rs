@@ -1,6 +1,7 @@
 //! `edgemill bench …`: what a pipeline, or a model, costs.
 mod model;
 mod pipeline;
+mod tensors;
 
 use clap::Subcommand;
 

@@ -9,10 +9,12 @@ mod exit;
 mod key;
 mod man;
 mod model;
+mod network;
 mod output;
 mod plugin;
 mod progress;
 mod run;
+mod runner;
 mod status;
 
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ enum Verb {
     /// Look at this machine, and show what a board's file says.
     #[command(subcommand)]
     Board(board::Verb),
-    /// Measure the pipeline itself.
+    /// Measure the pipeline itself, and networks.
     #[command(subcommand)]
     Bench(bench::Verb),
     /// Print a completion script for a shell.

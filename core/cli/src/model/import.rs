@@ -1,12 +1,13 @@
 //! `edgemill model import`: an ONNX or TensorFlow Lite file becomes a graph.
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use edgemill_import::Options;
 use edgemill_model::graph::{Graph, Op, ValueId};
 use serde_json::json;
 
 use crate::exit::Failure;
+use crate::network;
 use crate::output::Output;
 
 /// Arguments of `edgemill model import`.
@@ -25,9 +26,9 @@ pub struct Args {
 
 /// Imports, and prints what it is.
 pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let bytes = read(&args.file)?;
+    let bytes = network::read(&args.file)?;
     let options = Options { channels_last: args.channels_last, ..Options::default() };
-    let graph = import(&args.file, &bytes, &options)?;
+    let graph = network::import(&args.file, &bytes, &options)?;
     let written = graph.to_bytes();
     std::fs::write(&args.output, &written)
         .map_err(|error| Failure::model(format!("{}: {error}", args.output.display())))?;
@@ -45,23 +46,6 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         }),
         text,
     )
-}
-
-/// A file of at most the size that is imported.
-pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let named =
-        |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", path.display()));
-    let length = std::fs::metadata(path).map_err(|error| named(&error))?.len();
-    if length > edgemill_import::MAX_BYTES as u64 {
-        return Err(named(&format!("larger than {} MiB", edgemill_import::MAX_BYTES >> 20)));
-    }
-    std::fs::read(path).map_err(|error| named(&error))
-}
-
-/// The graph of an ONNX or TensorFlow Lite file.
-pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'static>, Failure> {
-    edgemill_import::import(bytes, options)
-        .map_err(|error| Failure::model(format!("{}: {error}", path.display())))
 }
 
 fn tensor(graph: &Graph<'_>, id: ValueId) -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! NumPy's file format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 use std::path::Path;
 
-use edgemill_model::tensor::{DType, TensorSpec};
+use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
 use crate::exit::Failure;
 
@@ -55,15 +55,15 @@ impl Array {
         Ok(Self { shape, dtype, elements })
     }
 
-    /// The elements as a tensor of this type has them.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    pub fn bytes(&self, dtype: DType) -> Vec<u8> {
-        let each = self.elements.iter();
-        match dtype {
-            DType::U8 => each.map(|&e| e as u8).collect(),
-            DType::I8 => each.map(|&e| (e as i8).cast_unsigned()).collect(),
-            DType::I32 => each.flat_map(|&e| (e as i32).to_le_bytes()).collect(),
-            DType::F32 => each.flat_map(|&e| (e as f32).to_le_bytes()).collect(),
+    /// The elements as a tensor has them; real numbers are quantized where its elements are.
+    pub fn bytes(&self, spec: &TensorSpec) -> Vec<u8> {
+        match spec.quantization {
+            Some(Quantization { scale, zero_point }) if self.dtype == DType::F32 => {
+                let quantized =
+                    |&real: &f64| (real / f64::from(scale)).round() + f64::from(zero_point);
+                elements_as(spec.dtype, self.elements.iter().map(quantized))
+            }
+            _ => elements_as(spec.dtype, self.elements.iter().copied()),
         }
     }
 
@@ -85,19 +85,6 @@ impl Array {
         }
     }
 
-    /// Real numbers, as elements by the rule of `spec` where it has one.
-    pub fn of_reals(spec: &TensorSpec, reals: &[f32]) -> Self {
-        let element = |&real: &f32| match spec.quantization {
-            Some(rule) => f64::from((real / rule.scale).round()) + f64::from(rule.zero_point),
-            None => real.into(),
-        };
-        Self {
-            shape: spec.shape.iter().map(|&d| d as usize).collect(),
-            dtype: spec.dtype,
-            elements: reals.iter().map(element).collect(),
-        }
-    }
-
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
         let descr = match self.dtype {
             DType::U8 => "|u1",
@@ -114,10 +101,25 @@ impl Array {
         }
         header.push('\n');
         let length = u16::try_from(header.len()).map_err(Failure::internal)?;
-        let parts =
-            [MAGIC, &[1, 0], &length.to_le_bytes(), header.as_bytes(), &self.bytes(self.dtype)];
+        let parts = [
+            MAGIC,
+            &[1, 0],
+            &length.to_le_bytes(),
+            header.as_bytes(),
+            &elements_as(self.dtype, self.elements.iter().copied()),
+        ];
         std::fs::write(path, parts.concat())
             .map_err(|error| Failure::model(format!("{}: {error}", path.display())))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn elements_as(dtype: DType, elements: impl Iterator<Item = f64>) -> Vec<u8> {
+    match dtype {
+        DType::U8 => elements.map(|e| e as u8).collect(),
+        DType::I8 => elements.map(|e| (e as i8).cast_unsigned()).collect(),
+        DType::I32 => elements.flat_map(|e| (e as i32).to_le_bytes()).collect(),
+        DType::F32 => elements.flat_map(|e| (e as f32).to_le_bytes()).collect(),
     }
 }
 

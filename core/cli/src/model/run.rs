@@ -1,17 +1,16 @@
 //! `edgemill model run`: a network on tensors in NumPy's format.
 use std::path::PathBuf;
 
-use edgemill_engine::Engine;
-use edgemill_import::Options;
-use edgemill_learn::reference::Reference;
-use edgemill_model::graph::{Graph, Limits, MAGIC, ValueId};
-use edgemill_model::tensor::{DType, TensorSpec};
+use edgemill_engine::kernels;
+use edgemill_model::graph::{Graph, ValueId};
+use edgemill_model::tensor::TensorSpec;
 use serde_json::json;
 
-use super::import;
 use super::npy::Array;
 use crate::exit::Failure;
+use crate::network;
 use crate::output::Output;
+use crate::runner::Runner;
 
 /// Arguments of `edgemill model run`.
 #[derive(clap::Args)]
@@ -19,8 +18,8 @@ use crate::output::Output;
     after_help = "Example: edgemill model run mobilenet.tflite --input x.npy --output results"
 )]
 pub struct Args {
-    /// A graph, or an ONNX or TensorFlow Lite file.
-    file: PathBuf,
+    #[command(flatten)]
+    network: network::Args,
     /// A tensor for an input, `NAME=FILE`; without a name, for the next input that has none.
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     input: Vec<String>,
@@ -34,31 +33,46 @@ pub struct Args {
 
 /// Runs once, in int8 where the whole network is, else in f32.
 pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let bytes = import::read(&args.file)?;
-    let named =
-        |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", args.file.display()));
-    let graph = if bytes.starts_with(&MAGIC) {
-        Graph::from_bytes(&bytes, Limits::default()).map_err(|error| named(&error))?
-    } else {
-        import::import(&args.file, &bytes, &Options::default())?
-    };
+    let network = args.network.open()?;
+    let graph = args.network.graph(&network)?;
     let inputs = inputs(args, &graph)?;
-    let engine = if args.reference { None } else { Engine::load(&graph).ok() };
-    let (results, how) = match engine {
-        Some(mut engine) => (on_engine(&graph, &mut engine, &inputs)?, "int8"),
-        None => (on_reference(&graph, &inputs)?, "f32"),
+    let (mut runner, because) = match int8(args, &graph) {
+        Ok(runner) => (runner, None),
+        Err(why) => (Runner::real(&graph)?, Some(why)),
     };
-    std::fs::create_dir_all(&args.output).map_err(|error| named(&error))?;
+    if let Some(why) = &because {
+        args.network.note_real(why);
+    }
+    let bytes = |&id: &ValueId| vec![0; graph.value(id).spec().bytes()];
+    let mut results: Vec<Vec<u8>> = graph.outputs().iter().map(bytes).collect();
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let mut views: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+    runner.run(&inputs, &mut views, |_| ())?;
+    let (arithmetic, files) = (runner.arithmetic(), write(args, &graph, &results)?);
+    let text = format!("{arithmetic}: {}", files.join(", "));
+    output.result(&json!({ "arithmetic": arithmetic, "because": because, "outputs": files }), text)
+}
+
+/// On the engine, or why not.
+fn int8(args: &Args, graph: &Graph<'_>) -> Result<Runner, String> {
+    if args.reference {
+        return Err("--reference says so".into());
+    }
+    Runner::int8(graph, kernels::best(), 1).map_err(|error| error.to_string())
+}
+
+/// A file for each output.
+fn write(args: &Args, graph: &Graph<'_>, results: &[Vec<u8>]) -> Result<Vec<String>, Failure> {
+    std::fs::create_dir_all(&args.output)
+        .map_err(|error| Failure::model(format!("{}: {error}", args.output.display())))?;
     let mut files = Vec::new();
-    for (&id, array) in graph.outputs().iter().zip(results) {
-        let path = args.output.join(file_name(graph.value(id).name(), files.len()));
-        array.write(&path)?;
+    for (&id, bytes) in graph.outputs().iter().zip(results) {
+        let value = graph.value(id);
+        let path = args.output.join(file_name(value.name(), files.len()));
+        Array::of_bytes(value.spec(), bytes).write(&path)?;
         files.push(path.display().to_string());
     }
-    output.result(
-        &json!({ "arithmetic": how, "outputs": files }),
-        format!("{how}: {}", files.join(", ")),
-    )
+    Ok(files)
 }
 
 fn file_name(name: &str, at: usize) -> String {
@@ -66,10 +80,10 @@ fn file_name(name: &str, at: usize) -> String {
     format!("{name}.npy")
 }
 
-/// One tensor for each input, in the graph's order.
-fn inputs(args: &Args, graph: &Graph<'_>) -> Result<Vec<Array>, Failure> {
+/// The bytes of each input, in the graph's order.
+fn inputs(args: &Args, graph: &Graph<'_>) -> Result<Vec<Vec<u8>>, Failure> {
     let ids: Vec<ValueId> = graph.inputs().collect();
-    let mut given: Vec<Option<Array>> = ids.iter().map(|_| None).collect();
+    let mut given: Vec<Option<Vec<u8>>> = ids.iter().map(|_| None).collect();
     for input in &args.input {
         let place = |name: &str| ids.iter().position(|&id| graph.value(id).name() == name);
         let named = input.split_once('=').and_then(|(name, file)| Some((place(name)?, file)));
@@ -80,9 +94,9 @@ fn inputs(args: &Args, graph: &Graph<'_>) -> Result<Vec<Array>, Failure> {
         let at = at.ok_or_else(|| {
             Failure::model(format!("{input}: the network has {} inputs", ids.len()))
         })?;
-        let array = Array::read(file.as_ref())?;
-        check(file, &array, graph.value(ids[at]).spec())?;
-        given[at] = Some(array);
+        let (array, spec) = (Array::read(file.as_ref())?, graph.value(ids[at]).spec());
+        check(file, &array, spec)?;
+        given[at] = Some(array.bytes(spec));
     }
     let names = || ids.iter().map(|&id| graph.value(id).name()).collect::<Vec<_>>().join(", ");
     given
@@ -100,46 +114,4 @@ fn check(file: &str, array: &Array, spec: &TensorSpec) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-fn on_engine(
-    graph: &Graph<'_>,
-    engine: &mut Engine,
-    inputs: &[Array],
-) -> Result<Vec<Array>, Failure> {
-    let ids: Vec<ValueId> = graph.inputs().collect();
-    let bytes: Vec<Vec<u8>> = ids
-        .iter()
-        .zip(inputs)
-        .map(|(&id, array)| array.bytes(graph.value(id).spec().dtype))
-        .collect();
-    let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
-    let mut results: Vec<Vec<u8>> =
-        graph.outputs().iter().map(|&id| vec![0; graph.value(id).spec().bytes()]).collect();
-    let mut views: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-    engine.run(&slices, &mut views).map_err(Failure::internal)?;
-    let array = |(&id, bytes): (&ValueId, Vec<u8>)| Array::of_bytes(graph.value(id).spec(), &bytes);
-    Ok(graph.outputs().iter().zip(results).map(array).collect())
-}
-
-fn on_reference(graph: &Graph<'_>, inputs: &[Array]) -> Result<Vec<Array>, Failure> {
-    let ids: Vec<ValueId> = graph.inputs().collect();
-    let real = |(&id, array): (&ValueId, &Array)| {
-        let mut elements = array.elements.clone();
-        if let (Some(rule), true) = (graph.value(id).spec().quantization, array.dtype != DType::F32)
-        {
-            elements
-                .iter_mut()
-                .for_each(|e| *e = (*e - f64::from(rule.zero_point)) * f64::from(rule.scale));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "the reference computes in f32")]
-        elements.into_iter().map(|e| e as f32).collect::<Vec<f32>>()
-    };
-    let reals: Vec<Vec<f32>> = ids.iter().zip(inputs).map(real).collect();
-    let slices: Vec<&[f32]> = reals.iter().map(Vec::as_slice).collect();
-    let reference = Reference::new(graph).map_err(Failure::model)?;
-    let results = reference.run(&slices).map_err(Failure::model)?;
-    let array =
-        |(&id, elements): (&ValueId, Vec<f32>)| Array::of_reals(graph.value(id).spec(), &elements);
-    Ok(graph.outputs().iter().zip(results).map(array).collect())
 }

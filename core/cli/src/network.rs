@@ -1,0 +1,97 @@
+//! A network from any file that holds one: a graph, an ONNX or TensorFlow Lite file, a package.
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use edgemill_import::Options;
+use edgemill_model::graph::{Graph, Limits, MAGIC};
+use edgemill_model::package;
+use edgemill_store::device::ModelView;
+
+use crate::exit::Failure;
+use crate::model::verify;
+
+/// Arguments that say which network.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The network: a graph, an ONNX or TensorFlow Lite file, or a package.
+    pub file: PathBuf,
+    /// For a package: the folder with trust.json, to know the signers by, and device.key, to decrypt with. Without it
+    /// they are looked for beside the package, and in a folder `keys` there.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+/// The bytes of a graph; a package's stay in the locked memory that they were decrypted to.
+pub enum Network {
+    Plain(Vec<u8>),
+    Opened(ModelView),
+}
+
+impl Args {
+    /// Reads the file, whichever kind it is.
+    pub fn open(&self) -> Result<Network, Failure> {
+        let bytes = read(&self.file)?;
+        if bytes.starts_with(&package::MAGIC) {
+            let keys = self.keys.clone().or_else(|| keys_beside(&self.file));
+            let keys = keys.ok_or_else(|| self.failure(&SEALED))?;
+            return verify::open(&self.file, &keys).map(Network::Opened);
+        }
+        if self.keys.is_some() {
+            return Err(self.failure(&"--keys opens packages, and this is none"));
+        }
+        if bytes.starts_with(&MAGIC) {
+            return Ok(Network::Plain(bytes));
+        }
+        let graph = import(&self.file, &bytes, &Options::default())?;
+        Ok(Network::Plain(graph.to_bytes()))
+    }
+
+    /// The graph of what was opened.
+    pub fn graph<'n>(&self, network: &'n Network) -> Result<Graph<'n>, Failure> {
+        let bytes = match network {
+            Network::Plain(bytes) => bytes,
+            Network::Opened(view) => view.bytes(),
+        };
+        Graph::from_bytes(bytes, Limits::default()).map_err(|error| self.failure(&error))
+    }
+
+    /// A failure that has to do with this file.
+    pub fn failure(&self, error: &dyn Display) -> Failure {
+        named(&self.file, error)
+    }
+
+    /// Says on stderr why the network is run in real numbers.
+    pub fn note_real(&self, why: &dyn Display) {
+        eprintln!("{}: runs in real numbers, in f32: {why}", self.file.display());
+    }
+}
+
+const SEALED: &str = "it is a package, sealed to the boxes that may open it: give the folder that holds \
+trust.json and such a box's device.key by --keys DIR (edgemill model inspect shows what needs no key)";
+
+/// Where `key init` has put them, if that was here.
+fn keys_beside(file: &Path) -> Option<PathBuf> {
+    let folder = file.parent()?;
+    let whole =
+        |keys: &PathBuf| ["trust.json", "device.key"].iter().all(|key| keys.join(key).exists());
+    [folder.to_path_buf(), folder.join("keys")].into_iter().find(whole)
+}
+
+/// A file of at most the size that is imported.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let length = std::fs::metadata(path).map_err(|error| named(path, &error))?.len();
+    if length > edgemill_import::MAX_BYTES as u64 {
+        let most = edgemill_import::MAX_BYTES >> 20;
+        return Err(named(path, &format!("larger than {most} MiB")));
+    }
+    std::fs::read(path).map_err(|error| named(path, &error))
+}
+
+/// The graph of an ONNX or TensorFlow Lite file.
+pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'static>, Failure> {
+    edgemill_import::import(bytes, options).map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &dyn Display) -> Failure {
+    Failure::model(format!("{}: {error}", path.display()))
+}
