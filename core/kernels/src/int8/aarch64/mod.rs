@@ -1,6 +1,9 @@
 //! AArch64.
 mod dotprod;
+mod loads;
 mod neon;
+mod requantize;
+mod tiles;
 
 use super::Kernel;
 

@@ -8,7 +8,7 @@ use crate::int8::depthwise::{self as plain, Depthwise};
 use crate::int8::packing::{Filter, Panels};
 use crate::int8::{Elementwise, Kernel};
 
-use super::neon::LANES;
+use super::tiles::LANES;
 use depthwise::Channels;
 
 const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES };

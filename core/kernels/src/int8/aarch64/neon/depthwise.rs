@@ -4,7 +4,7 @@ use std::arch::aarch64::{
     vmovl_s8,
 };
 
-use super::requantize::{Rule, load, write};
+use super::super::requantize::{Multipliers, Rule, write};
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
 use crate::int8::rounding::Output;
 
@@ -41,8 +41,7 @@ unsafe impl Lanes for Channels {
 
     #[inline(always)]
     unsafe fn rule(output: Output) -> Rule {
-        // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { Rule::new(output) }
+        Rule::new(output)
     }
 
     #[inline(always)]
@@ -84,6 +83,6 @@ unsafe impl Lanes for Channels {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write(rule.bytes(sums, load(multipliers)), out, count) }
+        unsafe { write::<2>(rule.bytes(sums, Multipliers::load(multipliers).0), out, count) }
     }
 }

@@ -1,17 +1,15 @@
 //! NEON without the dot product.
 mod convolution;
 mod depthwise;
-pub(super) mod requantize;
 
 use crate::int8::convolution::{Convolution, Operands};
 use crate::int8::depthwise::{self as plain, Depthwise};
 use crate::int8::packing::{Filter, Panels};
 use crate::int8::{Elementwise, Kernel};
 
+use super::tiles::LANES;
 use depthwise::Channels;
 
-/// Columns of a vector of sums.
-pub(super) const LANES: usize = 4;
 const PANELS: Panels = Panels { widest: 2 * LANES, grain: LANES };
 
 /// Proof that the processor has NEON.

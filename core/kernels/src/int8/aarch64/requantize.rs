@@ -1,0 +1,109 @@
+//! The rounding rule on vectors.
+use std::arch::aarch64::{
+    float32x4_t, int8x16_t, int16x8_t, int32x4_t, vcombine_s8, vcvtnq_s32_f32, vcvtq_f32_s32,
+    vdupq_n_s8, vdupq_n_s16, vextq_s8, vget_low_s8, vgetq_lane_s32, vld1q_f32, vmaxq_s8, vminq_s8,
+    vmulq_f32, vqaddq_s16, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32,
+    vreinterpretq_s32_s8, vst1_s8, vst1q_s8,
+};
+
+use super::tiles::LANES;
+use crate::int8::rounding::Output;
+
+/// An [`Output`] in vectors.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    zero_point: int16x8_t,
+    low: int8x16_t,
+    high: int8x16_t,
+}
+
+impl Rule {
+    #[inline(always)]
+    pub fn new(output: Output) -> Self {
+        let [low, high] = output.limits(0);
+        // SAFETY: every 64-bit ARM has NEON.
+        unsafe {
+            let [low, high] = [low, high].map(|byte| vdupq_n_s8(byte.cast_signed()));
+            Self { zero_point: vdupq_n_s16(output.wide_zero_point(0)), low, high }
+        }
+    }
+
+    /// Bytes of `V` vectors of sums. `fcvtns` and every narrowing stop at the least and the greatest number, so that
+    /// clamping last is the same as clamping first: both bounds are whole numbers.
+    #[inline(always)]
+    pub fn bytes<const V: usize>(
+        &self,
+        sums: [int32x4_t; V],
+        multipliers: [float32x4_t; V],
+    ) -> int8x16_t {
+        // SAFETY: every 64-bit ARM has NEON.
+        unsafe {
+            let nearest =
+                |v: usize| vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[v]), multipliers[v]));
+            let pair = |v: usize| {
+                let low = vqmovn_s32(nearest(v));
+                let both = vqmovn_high_s32(low, nearest((v + 1).min(V - 1)));
+                vqaddq_s16(both, self.zero_point)
+            };
+            let low = vqmovn_s16(pair(0));
+            let bytes = if V > 2 { vqmovn_high_s16(low, pair(2)) } else { vcombine_s8(low, low) };
+            vminq_s8(vmaxq_s8(bytes, self.low), self.high)
+        }
+    }
+}
+
+/// `V` vectors of multipliers.
+pub struct Multipliers<const V: usize>(pub [float32x4_t; V]);
+
+impl<const V: usize> Multipliers<V> {
+    /// # Safety
+    /// There are as many.
+    #[inline(always)]
+    pub unsafe fn load(multipliers: *const u8) -> Self {
+        // SAFETY: the caller's promise.
+        Self(std::array::from_fn(|v| unsafe {
+            vld1q_f32(multipliers.cast::<f32>().add(LANES * v))
+        }))
+    }
+}
+
+/// Writes the first `count` bytes, of `V` vectors of sums.
+///
+/// # Safety
+/// `out` has room for `count` bytes, at most four times `V`.
+#[inline(always)]
+pub unsafe fn write<const V: usize>(bytes: int8x16_t, out: *mut u8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (V, count) {
+            (4, 16) => vst1q_s8(out.cast(), bytes),
+            (2, 8) => vst1_s8(out.cast(), vget_low_s8(bytes)),
+            _ => write_some(bytes, out, count),
+        }
+    }
+}
+
+/// As [`write`], for any count. Apart from it, so that loops over pixels stay small enough to be unrolled: only then do
+/// sums stay in registers.
+#[cold]
+#[inline(never)]
+unsafe fn write_some(bytes: int8x16_t, out: *mut u8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (mut rest, mut out) = (bytes, out);
+        if count & 8 != 0 {
+            vst1_s8(out.cast(), vget_low_s8(rest));
+            rest = vextq_s8::<8>(rest, rest);
+            out = out.add(8);
+        }
+        if count & 4 != 0 {
+            out.cast::<i32>().write_unaligned(vgetq_lane_s32::<0>(vreinterpretq_s32_s8(rest)));
+            rest = vextq_s8::<4>(rest, rest);
+            out = out.add(4);
+        }
+        let last = vgetq_lane_s32::<0>(vreinterpretq_s32_s8(rest)).to_le_bytes();
+        for (i, byte) in last.into_iter().enumerate().take(count % 4) {
+            *out.add(i) = byte;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the kernels' convolutions have in common: the way over panels, rows and tiles, the greatest of several windows,
+//! rounding and writing. A kernel only sums up windows.
+use std::arch::aarch64::{int32x4_t, vmaxq_s32};
+
+use super::requantize::{Multipliers, Rule, write};
+use crate::int8::convolution::{Convolution, Operands};
+use crate::int8::packing::Panels;
+
+/// Columns of a vector of sums.
+pub const LANES: usize = 4;
+
+/// Bytes that may be read beyond a segment in whole steps of four: 16 are read at once.
+const BEYOND: usize = 12;
+
+/// Sums of windows.
+///
+/// # Safety
+/// A function reads the panel that it is given and, of each window, its segments in whole steps and at most [`BEYOND`]
+/// bytes more.
+pub unsafe trait Windows {
+    /// Its panels have at most four vectors.
+    const PANELS: Panels;
+    /// Windows of a tile of one or two vectors of columns, where a pixel is one window.
+    const TALL: usize;
+
+    /// `V` vectors of sums of `R` windows, the first at `x`. `packed` is a panel of `V` vectors.
+    unsafe fn sums<const V: usize, const R: usize>(
+        job: &Convolution,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; R],
+    ) -> [[int32x4_t; V]; R];
+}
+
+/// Runs all tiles.
+///
+/// # Safety
+/// The processor has the instructions of `W`.
+#[inline(always)]
+pub unsafe fn run<W: Windows>(operands: &mut Operands<'_>) {
+    let (job, has) = (operands.job, operands.x.len());
+    let reads = job.input_bytes().saturating_add(BEYOND);
+    assert!(has >= reads, "{has} bytes in, {reads} needed");
+    let rows = Rows::of(job);
+    for panel in W::PANELS.cut(job.channels, job.offsets.len(), job.segment) {
+        let block = Block {
+            job,
+            rule: Rule::new(job.output),
+            packed: operands.packed.as_ptr().wrapping_add(panel.start),
+            columns: panel.columns,
+            x: operands.x.as_ptr(),
+            y: operands.y.as_mut_ptr().wrapping_add(panel.first_column),
+        };
+        // SAFETY: the caller's promise; each arm's vectors are the panel's.
+        unsafe {
+            match panel.width / LANES {
+                1 => block.members::<W, 1>(&rows),
+                2 => block.members::<W, 2>(&rows),
+                3 => block.members::<W, 3>(&rows),
+                _ => block.members::<W, 4>(&rows),
+            }
+        }
+    }
+}
+
+/// Rows of output pixels; a single one where they follow each other in memory.
+struct Rows {
+    height: usize,
+    width: usize,
+    /// Bytes from a row to the next, of the input and the output; then from a pixel to the next.
+    row_steps: [usize; 2],
+    pixel_steps: [usize; 2],
+}
+
+impl Rows {
+    fn of(job: &Convolution) -> Self {
+        let (height, width) = (job.height, job.width);
+        let row_steps = [job.row_step, job.out_row_step];
+        let pixel_steps = [job.column_step, job.pixel_step];
+        if width == 1 {
+            Self { height: 1, width: height, row_steps, pixel_steps: row_steps }
+        } else if row_steps == pixel_steps.map(|step| step * width) {
+            Self { height: 1, width: height * width, row_steps, pixel_steps }
+        } else {
+            Self { height, width, row_steps, pixel_steps }
+        }
+    }
+}
+
+/// A panel's columns of all pixels.
+struct Block<'a> {
+    job: &'a Convolution,
+    rule: Rule,
+    packed: *const u8,
+    columns: usize,
+    x: *const u8,
+    y: *mut u8,
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    unsafe fn members<W: Windows, const V: usize>(&self, rows: &Rows) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self.job.members.len(), V <= 2 && W::TALL == 8) {
+                (1, true) if rows.width >= 8 => self.rows::<W, V, 8, 1>(rows),
+                (1, _) if rows.width >= 4 => self.rows::<W, V, 4, 1>(rows),
+                (1, _) => self.rows::<W, V, 1, 1>(rows),
+                (2, _) if rows.width >= 2 => self.rows::<W, V, 4, 2>(rows),
+                (2, _) => self.rows::<W, V, 2, 2>(rows),
+                (3, _) => self.rows::<W, V, 3, 3>(rows),
+                (_, _) => self.rows::<W, V, 4, 4>(rows),
+            }
+        }
+    }
+
+    /// `R` windows at once, `M` for each pixel. Where a row's last pixels are fewer than a tile has, some are made twice.
+    ///
+    /// # Safety
+    /// As [`run`]; a row has at least `R` ÷ `M` pixels.
+    #[inline(always)]
+    unsafe fn rows<W: Windows, const V: usize, const R: usize, const M: usize>(&self, rows: &Rows) {
+        let pixels = R / M;
+        let [input, output] = rows.pixel_steps;
+        let windows: [usize; R] = std::array::from_fn(|r| r / M * input + self.job.members[r % M]);
+        for row in 0..rows.height {
+            let x = self.x.wrapping_add(row * rows.row_steps[0]);
+            let y = self.y.wrapping_add(row * rows.row_steps[1]);
+            let mut at = 0;
+            loop {
+                // SAFETY: the caller's promise; the pixels lie in the row.
+                unsafe {
+                    let sums =
+                        W::sums::<V, R>(self.job, self.packed, x.wrapping_add(at * input), windows);
+                    self.store::<V, R, M>(sums, y.wrapping_add(at * output), output);
+                }
+                at += pixels;
+                if at >= rows.width {
+                    break;
+                }
+                at = at.min(rows.width - pixels);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<const V: usize, const R: usize, const M: usize>(
+        &self,
+        sums: [[int32x4_t; V]; R],
+        y: *mut u8,
+        step: usize,
+    ) {
+        // SAFETY: the multipliers follow the starts, as `packing` says; `Operands` has checked the output.
+        unsafe {
+            let multipliers = Multipliers::<V>::load(self.packed.wrapping_add(4 * LANES * V));
+            for pixel in 0..R / M {
+                let mut greatest = sums[pixel * M];
+                for m in 1..M {
+                    for v in 0..V {
+                        greatest[v] = vmaxq_s32(greatest[v], sums[pixel * M + m][v]);
+                    }
+                }
+                let bytes = self.rule.bytes(greatest, multipliers.0);
+                write::<V>(bytes, y.wrapping_add(pixel * step), self.columns);
+            }
+        }
+    }
+}
