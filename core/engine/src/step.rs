@@ -2,7 +2,8 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
+    self, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pair, Pool, Resize,
+    Spread,
 };
 
 use edgemill_kernels::team::{MAX_THREADS, Team};
@@ -42,7 +43,8 @@ pub(crate) enum Work {
     Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
     MaxPool { pool: Pool, images: Images },
     AveragePool { pool: Pool, mean: Mean, images: Images },
-    Add { a: Addend, b: Addend, output: Output },
+    Pairs { pair: Pair, spread: Spread, output: Output },
+    Resize { resize: Resize, images: Images },
     Translate(Box<[u8; 256]>),
     Move(Move),
     General(General),
@@ -221,7 +223,12 @@ impl Work {
                 let (mean, x, y) = (*mean, &x[i..], &mut y[o..]);
                 kernel.elementwise(Elementwise::AveragePool { pool, mean, x, y });
             }),
-            Self::Translate(table) => int8::translate(table, x, y),
+            Self::Translate(table) => {
+                kernel.elementwise(Elementwise::Translate { table, x, y });
+            }
+            Self::Resize { resize, images } => images.each(|i, o| {
+                kernel.elementwise(Elementwise::Resize { resize, x: &x[i..], y: &mut y[o..] });
+            }),
             Self::Softmax { axis, table, scale, output } => {
                 int8::softmax(flip, *axis, table, *scale, *output, x, y);
             }
@@ -235,15 +242,15 @@ impl Work {
             }
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
-            Self::Add { .. } | Self::Two(_) => unreachable!("it has two inputs"),
+            Self::Pairs { .. } | Self::Two(_) => unreachable!("it has two inputs"),
         }
     }
 
     fn two(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
         match self {
-            Self::Add { a: left, b: right, output } => {
-                let (a, b, output) = ((*left, a), (*right, b), *output);
-                kernel.elementwise(Elementwise::Add { a, b, output, y });
+            Self::Pairs { pair, spread, output } => {
+                let (pair, output, sides) = (*pair, *output, [a, b]);
+                kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y });
             }
             Self::Two(work) => work.run(kernel.flip(), a, b, y),
             _ => unreachable!("it has one input"),
@@ -258,7 +265,8 @@ impl Work {
             Self::Depthwise { .. } => "depthwise",
             Self::MaxPool { .. } => "max pool",
             Self::AveragePool { .. } => "average pool",
-            Self::Add { .. } => "add",
+            Self::Pairs { pair, .. } => pair_name(*pair),
+            Self::Resize { .. } => "resize",
             Self::Translate(_) => "table",
             Self::Move(_) => "move",
             Self::General(work) => work.name(),
@@ -272,6 +280,14 @@ impl Work {
     /// Bytes that the work may read beyond its input's elements.
     pub const fn slack(&self) -> usize {
         if matches!(self, Self::Convolve(_) | Self::Depthwise { .. }) { int8::SLACK } else { 0 }
+    }
+}
+
+const fn pair_name(pair: Pair) -> &'static str {
+    match pair {
+        Pair::Add(..) => "add",
+        Pair::Multiply { .. } => "multiply",
+        Pair::Real { .. } => "pair",
     }
 }
 
