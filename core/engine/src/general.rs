@@ -1,6 +1,6 @@
 //! Work that is rarely where the time goes, as plain loops over elements.
 use edgemill_kernels::int8::{Output, quantized};
-use edgemill_model::graph::{Pair, Reduction};
+use edgemill_model::graph::Reduction;
 use edgemill_model::tensor::{DType, Quantization};
 
 /// Of one input.
@@ -9,14 +9,6 @@ pub(crate) enum General {
     Reduce { by: Reduction, kept: Vec<usize>, reduced: Vec<usize>, sums: Sums },
     /// The place among `reduced` of the greatest element.
     ArgMax { kept: Vec<usize>, reduced: Vec<usize>, least: bool, last: bool, dtype: DType },
-    /// Between neighbours.
-    Resize {
-        from: [usize; 2],
-        to: [usize; 2],
-        channels: usize,
-        places: [Vec<Place>; 2],
-        sums: Sums,
-    },
     /// Rows of so many elements; powers of each number of steps below the greatest.
     LogSoftmax {
         axis: usize,
@@ -41,20 +33,11 @@ pub(crate) struct Sums {
     pub output: Output,
 }
 
-/// Where an element of a resized picture lies: the neighbour before, the one after, and how far it is from the first.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub before: usize,
-    pub after: usize,
-    pub part: f32,
-}
-
 impl General {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Reduce { .. } => "reduce",
             Self::ArgMax { .. } => "greatest",
-            Self::Resize { .. } => "resize",
             Self::LogSoftmax { .. } => "log softmax",
             Self::QuantizeU8 { .. } => "quantize",
             Self::DequantizeU8 { .. } => "dequantize",
@@ -82,12 +65,6 @@ impl General {
                     *y = best(reduced.iter().map(number), better).to_le_bytes();
                 }
             }
-            Self::Resize { from, to, channels, places, sums } => {
-                let (x_bytes, y_bytes) = (from[0] * from[1] * channels, to[0] * to[1] * channels);
-                for (x, y) in x.chunks_exact(x_bytes).zip(y.chunks_exact_mut(y_bytes)) {
-                    resize(flip, from[1] * channels, *channels, places, *sums, x, y);
-                }
-            }
             Self::LogSoftmax { axis, powers, scale, rule, output } => {
                 for (x, y) in x.chunks_exact(*axis).zip(y.chunks_exact_mut(*axis)) {
                     log_softmax(flip, powers, *scale, *rule, *output, x, y);
@@ -108,12 +85,8 @@ impl General {
     }
 }
 
-/// Of two inputs of one shape.
+/// Of two inputs.
 pub(crate) enum Two {
-    /// Each side's zero point, and what their product is multiplied by.
-    Multiply { zero_points: [i32; 2], multiplier: f32, output: Output },
-    /// Of the real numbers that both stand for.
-    Other { pair: Pair, rules: [Quantization; 2], scale: f32, output: Output },
     /// Where a is not at its zero point, b by a table; elsewhere what is there stays.
     Choose { zero_point: i32, table: Box<[u8; 256]> },
     /// A product of matrices for each pair of places.
@@ -129,8 +102,6 @@ pub(crate) enum Two {
 impl Two {
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Multiply { .. } => "multiply",
-            Self::Other { .. } => "pair",
             Self::Choose { .. } => "select",
             Self::MatMul { .. } => "matrices",
         }
@@ -139,21 +110,6 @@ impl Two {
     pub fn run(&self, flip: u8, a: &[u8], b: &[u8], y: &mut [u8]) {
         let all = y.iter_mut().zip(a.iter().zip(b));
         match self {
-            Self::Multiply { zero_points: [za, zb], multiplier, output } => {
-                for (y, (&a, &b)) in all {
-                    let product = (value(a, flip) - za) * (value(b, flip) - zb);
-                    *y = output.of_sum(product, *multiplier).cast_unsigned() ^ flip;
-                }
-            }
-            Self::Other { pair, rules: [of_a, of_b], scale, output } => {
-                for (y, (&a, &b)) in all {
-                    let real = |byte, rule: &Quantization| {
-                        steps(value(byte, flip) - rule.zero_point) * rule.scale
-                    };
-                    let made = pair.apply(real(a, of_a), real(b, of_b));
-                    *y = quantized(made, *scale, *output).cast_unsigned() ^ flip;
-                }
-            }
             Self::Choose { zero_point, table } => {
                 for (y, (&a, &b)) in all {
                     if value(a, flip) != *zero_point {
@@ -227,35 +183,6 @@ fn best(numbers: impl Iterator<Item = f64>, better: impl Fn(f64, f64) -> bool) -
         }
     }
     found.0
-}
-
-fn resize(
-    flip: u8,
-    row: usize,
-    channels: usize,
-    [rows, columns]: &[Vec<Place>; 2],
-    sums: Sums,
-    x: &[u8],
-    y: &mut [u8],
-) {
-    let mut pixels = y.chunks_exact_mut(channels);
-    for down in rows {
-        for (right, pixel) in columns.iter().zip(&mut pixels) {
-            for (c, y) in pixel.iter_mut().enumerate() {
-                let at = |row_at: usize, column: usize| {
-                    let byte = x[row_at * row + column * channels + c];
-                    steps(value(byte, flip) - sums.zero_point)
-                };
-                let between = |row_at: usize| {
-                    at(row_at, right.before) * (1.0 - right.part)
-                        + at(row_at, right.after) * right.part
-                };
-                let mixed =
-                    between(down.before) * (1.0 - down.part) + between(down.after) * down.part;
-                *y = quantized(mixed * sums.multiplier, 1.0, sums.output).cast_unsigned() ^ flip;
-            }
-        }
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]

@@ -3,6 +3,7 @@ mod borders;
 mod convolution;
 mod general;
 mod moves;
+mod pairs;
 mod rules;
 mod transposed;
 
@@ -124,11 +125,11 @@ impl Lowering<'_> {
             Op::Unary(function) => {
                 let function = *function;
                 let table = self.table_of(id, x, Clamp::NONE, |real| function.apply(real));
-                self.step(id, &[x], Work::Translate(table))
+                self.translate(id, x, table)
             }
             Op::Clamp(clamp) => {
                 let table = self.table_of(id, x, *clamp, |real| real);
-                self.step(id, &[x], Work::Translate(table))
+                self.translate(id, x, table)
             }
             Op::Select => self.select(id, node),
             Op::MatMul => self.mat_mul(id, node),

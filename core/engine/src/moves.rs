@@ -1,5 +1,8 @@
 //! The moving of elements: slices, borders, transposed axes and repetitions are all copies of runs of bytes from places
 //! that a table gives for each axis.
+mod turned;
+
+use turned::Turned;
 
 /// Along one axis: where each index is read, and where it is written.
 #[derive(Clone, Debug)]
@@ -16,17 +19,22 @@ pub(crate) struct Move {
     run: usize,
     /// What the whole output is filled with before: the bytes of one element.
     fill: Option<Vec<u8>>,
+    /// The last two axes, where single bytes are written side by side and read side by side along the other.
+    turned: Option<Turned>,
 }
 
 impl Move {
     /// Copies of elements of `bytes` bytes: for each axis, the places of each index in bytes.
     pub fn new(bytes: usize, axes: impl IntoIterator<Item = Vec<[usize; 2]>>) -> Self {
         let axes = axes.into_iter().map(|places| Axis { places }).collect();
-        let mut out = Self { axes, start: [0; 2], run: bytes, fill: None };
+        let mut out = Self { axes, start: [0; 2], run: bytes, fill: None, turned: None };
         while out.axes.last().is_some_and(|axis| axis.is_run(out.run)) {
             let axis = out.axes.pop().expect("it was there");
             out.start = [0, 1].map(|side| out.start[side] + axis.places[0][side]);
             out.run *= axis.places.len();
+        }
+        if let (1, [.., across, along]) = (out.run, &out.axes[..]) {
+            out.turned = Turned::of(across, along);
         }
         out
     }
@@ -50,6 +58,10 @@ impl Move {
     fn copy(&self, axes: &[Axis], [from, to]: [usize; 2], x: &[u8], y: &mut [u8]) {
         match axes {
             [] => y[to..to + self.run].copy_from_slice(&x[from..from + self.run]),
+            [across, along] if let Some(turned) = &self.turned => {
+                let ([f, t], [g, u]) = (across.places[0], along.places[0]);
+                turned.run(&x[from + f + g..], &mut y[to + t + u..]);
+            }
             [last] if self.run == 1 => {
                 for [f, t] in &last.places {
                     y[to + t] = x[from + f];
@@ -65,6 +77,16 @@ impl Move {
 }
 
 impl Axis {
+    /// How far each side moves on along it, if it is the same everywhere.
+    fn steps(&self) -> Option<[usize; 2]> {
+        let [first, second] = self.places.first_chunk::<2>()?;
+        let steps = [0, 1].map(|side| second[side].wrapping_sub(first[side]));
+        let even = |pair: &[[usize; 2]]| {
+            [0, 1].iter().all(|&side| pair[1][side] == pair[0][side].wrapping_add(steps[side]))
+        };
+        self.places.windows(2).all(even).then_some(steps)
+    }
+
     /// Whether its elements, each of `run` bytes, are neighbours on both sides.
     fn is_run(&self, run: usize) -> bool {
         let step = |pair: &[[usize; 2]]| {
@@ -94,6 +116,24 @@ pub(crate) fn offsets(axes: impl IntoIterator<Item = (u32, usize)>) -> Vec<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_size_is_turned() {
+        for columns in 2..20 {
+            for rows in [2, 3, 4, 5, 7, 8, 9, 16, 17] {
+                let x: Vec<u8> = (0..rows * columns).map(|i| i.to_le_bytes()[0]).collect();
+                let across = (0..columns).map(|i| [i, i * rows]).collect();
+                let along = (0..rows).map(|i| [i * columns, i]).collect();
+                let moved = Move::new(1, [across, along]);
+                assert!(moved.turned.is_some());
+                let mut y = vec![0; rows * columns];
+                moved.run(&x, &mut y);
+                for (i, y) in y.iter().enumerate() {
+                    assert_eq!(*y, x[i % rows * columns + i / rows], "{rows}×{columns}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn runs_are_joined_and_borders_filled() {

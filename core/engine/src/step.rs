@@ -2,7 +2,8 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pool,
+    self, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pair, Pool, Resize,
+    Spread,
 };
 
 use edgemill_kernels::team::{MAX_THREADS, Team};
@@ -56,26 +57,11 @@ pub(crate) enum Work {
         batch: usize,
     },
     Convolve(Convolve),
-    Depthwise {
-        job: Depthwise,
-        packed: Range<usize>,
-        images: Images,
-        parts: Vec<Part<Depthwise>>,
-    },
-    MaxPool {
-        pool: Pool,
-        images: Images,
-    },
-    AveragePool {
-        pool: Pool,
-        mean: Mean,
-        images: Images,
-    },
-    Add {
-        a: Addend,
-        b: Addend,
-        output: Output,
-    },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
+    MaxPool { pool: Pool, images: Images },
+    AveragePool { pool: Pool, mean: Mean, images: Images },
+    Pairs { pair: Pair, spread: Spread, output: Output },
+    Resize { resize: Resize, images: Images },
     Translate(Box<[u8; 256]>),
     Move(Move),
     General(General),
@@ -266,7 +252,12 @@ impl Work {
                 let (mean, x, y) = (*mean, &x[i..], &mut y[o..]);
                 kernel.elementwise(Elementwise::AveragePool { pool, mean, x, y });
             }),
-            Self::Translate(table) => int8::translate(table, x, y),
+            Self::Translate(table) => {
+                kernel.elementwise(Elementwise::Translate { table, x, y });
+            }
+            Self::Resize { resize, images } => images.each(|i, o| {
+                kernel.elementwise(Elementwise::Resize { resize, x: &x[i..], y: &mut y[o..] });
+            }),
             Self::Softmax { axis, table, scale, output } => {
                 int8::softmax(flip, *axis, table, *scale, *output, x, y);
             }
@@ -280,7 +271,7 @@ impl Work {
             }
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
-            Self::Add { .. } | Self::Two(_) => unreachable!("it has two inputs"),
+            Self::Pairs { .. } | Self::Two(_) => unreachable!("it has two inputs"),
             Self::Surround { .. } => unreachable!("it has no input"),
         }
     }
@@ -294,9 +285,9 @@ impl Work {
 
     fn two(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
         match self {
-            Self::Add { a: left, b: right, output } => {
-                let (a, b, output) = ((*left, a), (*right, b), *output);
-                kernel.elementwise(Elementwise::Add { a, b, output, y });
+            Self::Pairs { pair, spread, output } => {
+                let (pair, output, sides) = (*pair, *output, [a, b]);
+                kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y });
             }
             Self::Two(work) => work.run(kernel.flip(), a, b, y),
             _ => unreachable!("it has one input"),
@@ -311,7 +302,8 @@ impl Work {
             Self::Depthwise { .. } => "depthwise",
             Self::MaxPool { .. } => "max pool",
             Self::AveragePool { .. } => "average pool",
-            Self::Add { .. } => "add",
+            Self::Pairs { pair, .. } => pair_name(*pair),
+            Self::Resize { .. } => "resize",
             Self::Translate(_) => "table",
             Self::Move(_) => "move",
             Self::General(work) => work.name(),
@@ -339,6 +331,14 @@ pub(crate) fn surround(border: &Border, fill: u8, y: &mut [u8]) {
         rows.for_each(|row| row[..between].fill(fill));
     }
     after[(border.height - 1) * wide..].fill(fill);
+}
+
+const fn pair_name(pair: Pair) -> &'static str {
+    match pair {
+        Pair::Add(..) => "add",
+        Pair::Multiply { .. } => "multiply",
+        Pair::Real { .. } => "pair",
+    }
 }
 
 impl Convolve {

@@ -8,9 +8,33 @@
     reason = "the plain arithmetic that the kernels are held against"
 )]
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Depthwise, Elementwise, Filter, Kernel, Mean, Output, Pool,
-    SLACK,
+    self, Addend, Border, Convolution, Depthwise, Elementwise, Filter, Kernel, Mean, Output, Pair,
+    Place, Pool, Real, Resize, SLACK, Spread,
 };
+
+/// Counts the cases that each kernel has run, so that one that is available and was not tried fails the test.
+#[derive(Default)]
+struct Tried(Vec<(&'static str, usize)>);
+
+impl Tried {
+    /// To be called where a kernel has run a case.
+    fn ran(&mut self, kernel: &dyn Kernel) {
+        match self.0.iter_mut().find(|(name, _)| *name == kernel.name()) {
+            Some((_, cases)) => *cases += 1,
+            None => self.0.push((kernel.name(), 1)),
+        }
+    }
+
+    /// Fails for a kernel of this processor that has not run as many cases as there were.
+    fn all(&self, cases: usize) {
+        let ran = |name| self.0.iter().find(|tried| tried.0 == name).map_or(0, |tried| tried.1);
+        for name in int8::available().iter().map(|kernel| kernel.name()) {
+            let ran = ran(name);
+            assert_eq!(ran, cases, "the kernel {name} is available and ran {ran} of {cases} cases");
+        }
+        println!("compared over {cases} cases: {:?}", self.0);
+    }
+}
 
 /// A small generator of known quality (`SplitMix64`), so that a failure can be repeated.
 struct Random(u64);
@@ -179,16 +203,17 @@ fn plain_rounding(steps: f32, output: Output) -> i8 {
 fn every_kernel_equals_plain_sums() {
     let kernels = int8::available();
     assert_eq!(kernels.last().unwrap().name(), "scalar");
-    let mut random = Random(2026);
+    let (mut random, mut tried) = (Random(2026), Tried::default());
     for number in 0..400 {
         let case = Case::random(&mut random);
         let plain = case.plain();
         for kernel in &kernels {
             let name = kernel.name();
             assert_eq!(case.by(*kernel), plain, "{name}, case {number}: {:?}", case.job);
+            tried.ran(*kernel);
         }
     }
-    println!("compared: {}", kernels.iter().map(|k| k.name()).collect::<Vec<_>>().join(", "));
+    tried.all(400);
 }
 
 #[test]
@@ -197,6 +222,19 @@ fn kernels_are_found_by_name() {
         assert_eq!(int8::by_name(kernel.name()).unwrap().name(), kernel.name());
     }
     assert!(int8::by_name("m68k").is_none());
+    #[cfg(target_arch = "aarch64")]
+    let needs = [
+        ("aarch64-neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("aarch64-neon-dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    let needs = [
+        ("x86_64-avx2", is_x86_feature_detected!("avx2")),
+        ("x86_64-avx512vnni", is_x86_feature_detected!("avx512vnni")),
+    ];
+    for (name, has) in needs {
+        assert_eq!(int8::by_name(name).is_some(), has, "{name}");
+    }
     assert_eq!(int8::best().name(), int8::available()[0].name());
 }
 
@@ -277,7 +315,7 @@ fn depthwise_case(random: &mut Random) -> (Depthwise, Case) {
 
 #[test]
 fn every_kernels_depthwise_equals_plain_sums() {
-    let mut random = Random(7);
+    let (mut random, mut tried) = (Random(7), Tried::default());
     for number in 0..400 {
         let (job, case) = depthwise_case(&mut random);
         let mut plain = Vec::new();
@@ -296,13 +334,15 @@ fn every_kernels_depthwise_equals_plain_sums() {
             kernel.depthwise(&job, &packed, &x, &mut y);
             let name = kernel.name();
             assert_eq!(elements(&case.job, kernel, &y), plain, "{name}, case {number}: {job:?}");
+            tried.ran(kernel);
         }
     }
+    tried.all(400);
 }
 
 #[test]
 fn pools_equal_plain_loops() {
-    let mut random = Random(3);
+    let (mut random, mut tried) = (Random(3), Tried::default());
     for number in 0..300 {
         let [size, kernel] = [7, 4].map(|most| [1 + random.below(most), 1 + random.below(most)]);
         let stride = [1 + random.below(3), 1 + random.below(3)];
@@ -332,8 +372,10 @@ fn pools_equal_plain_loops() {
                 let expected = plain_rounding(sum as f32 * multiplier, output);
                 assert_eq!((m ^ flip) as i8, expected, "{name}");
             }
+            tried.ran(kernel);
         }
     }
+    tried.all(300);
 }
 
 fn plain_window(pool: &Pool, element: usize, values: &[u8]) -> Vec<i8> {
@@ -354,27 +396,167 @@ fn plain_window(pool: &Pool, element: usize, values: &[u8]) -> Vec<i8> {
     seen
 }
 
+/// Shapes of a pair's sides: along some axes one is repeated.
+fn sides(random: &mut Random) -> Vec<(usize, [bool; 2])> {
+    let most = [5, 40, 150][random.below(3)];
+    let axis = |random: &mut Random, most| {
+        (1 + random.below(most), [[true, true], [true, false], [false, true]][random.below(3)])
+    };
+    let outer = random.below(4);
+    let mut axes: Vec<_> = (0..outer).map(|_| axis(random, 4)).collect();
+    axes.push(axis(random, most));
+    axes
+}
+
+/// Where an element of the result is on one side.
+fn place_on_side(axes: &[(usize, [bool; 2])], side: usize, element: usize) -> usize {
+    let (mut left, mut at, mut step) = (element, 0, 1);
+    for (count, moves) in axes.iter().rev() {
+        if moves[side] {
+            at += left % count * step;
+            step *= count;
+        }
+        left /= count;
+    }
+    at
+}
+
 #[test]
-fn sums_equal_plain_ones() {
-    let mut random = Random(5);
-    let (p, q) = (random.bytes(1000), random.bytes(1000));
-    let (a, b) = (Addend { zero_point: -7, ratio: 0.37 }, Addend { zero_point: 90, ratio: 1.93 });
-    let output = Output::new(11, -120, 99);
-    for kernel in int8::available() {
-        let flip = kernel.flip();
-        let flipped = |v: &[u8]| v.iter().map(|b| b ^ flip).collect::<Vec<_>>();
-        let (p, q) = (flipped(&p), flipped(&q));
-        let mut y = vec![0; 1000];
-        let (a, b, y_) = ((a, &p[..]), (b, &q[..]), &mut y[..]);
-        kernel.elementwise(Elementwise::Add { a, b, output, y: y_ });
-        for i in 0..1000 {
-            let side = |(a, v): (Addend, &[u8])| {
-                (i32::from((v[i] ^ flip) as i8) - a.zero_point) as f32 * a.ratio
-            };
-            let expected = plain_rounding(side(a) + side(b), output);
-            assert_eq!((y[i] ^ flip) as i8, expected);
+fn pairs_equal_plain_ones() {
+    let (mut random, mut tried) = (Random(5), Tried::default());
+    for number in 0..400 {
+        let axes = sides(&mut random);
+        let spread = Spread::new(&axes);
+        let count = spread.elements();
+        let values = [random.bytes(count), random.bytes(count)];
+        let mut addend = |most: f32| Addend {
+            zero_point: random.below(256) as i32 - 128,
+            ratio: (random.below(2000) as f32 - 1000.0) * most / 1000.0,
+        };
+        let (p, q) = (addend(3.0), addend(1.0));
+        let zero_points = [p.zero_point, q.zero_point];
+        let by = [Real::Divide, Real::Least, Real::Greatest, Real::Slope][number / 3 % 4];
+        let pair = match number % 3 {
+            0 => Pair::Add(p, q),
+            1 => Pair::Multiply { zero_points, multiplier: q.ratio / 40.0 },
+            _ => Pair::Real { by, sides: [p, q], scale: 0.37 },
+        };
+        let output = Output::new(random.below(256) as i32 - 128, -120, 99);
+        let plain: Vec<i8> = (0..count)
+            .map(|i| {
+                let side = |side: usize| values[side][place_on_side(&axes, side, i)] as i8;
+                plain_pair(pair, [side(0).into(), side(1).into()], output)
+            })
+            .collect();
+        for kernel in int8::available() {
+            let flip = kernel.flip();
+            let values = values.each_ref().map(|v| v.iter().map(|b| b ^ flip).collect::<Vec<_>>());
+            let sides = [&values[0][..], &values[1][..]];
+            let mut y = vec![0; count];
+            let (spread, y_) = (&spread, &mut y[..]);
+            kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y: y_ });
+            let made: Vec<i8> = y.iter().map(|b| (b ^ flip) as i8).collect();
+            assert_eq!(made, plain, "{}, case {number}: {pair:?} {axes:?}", kernel.name());
+            tried.ran(kernel);
         }
     }
+    tried.all(400);
+}
+
+fn plain_pair(pair: Pair, [a, b]: [i32; 2], output: Output) -> i8 {
+    let worth = |side: Addend, value: i32| (value - side.zero_point) as f32 * side.ratio;
+    let steps = match pair {
+        Pair::Add(p, q) => worth(p, a) + worth(q, b),
+        Pair::Multiply { zero_points, multiplier } => {
+            ((a - zero_points[0]) * (b - zero_points[1])) as f32 * multiplier
+        }
+        Pair::Real { by, sides: [p, q], scale } => {
+            let (a, b) = (worth(p, a), worth(q, b));
+            let real = match by {
+                Real::Divide => a / b,
+                Real::Least => a.min(b),
+                Real::Greatest => a.max(b),
+                Real::Slope => a.max(0.0) + a.min(0.0) * b,
+            };
+            real / scale
+        }
+    };
+    // What is no number is the least.
+    plain_rounding(if steps.is_nan() { f32::NEG_INFINITY } else { steps }, output)
+}
+
+#[test]
+fn tables_are_looked_up() {
+    let (mut random, mut tried) = (Random(6), Tried::default());
+    for count in [0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 200, 1000] {
+        let table: [u8; 256] = random.bytes(256).try_into().unwrap();
+        let x: Vec<u8> = (0..count).map(|_| random.next() as u8).collect();
+        let plain: Vec<u8> = x.iter().map(|&x| table[usize::from(x)]).collect();
+        for kernel in int8::available() {
+            let mut y = vec![0; count];
+            kernel.elementwise(Elementwise::Translate { table: &table, x: &x, y: &mut y });
+            assert_eq!(y, plain, "{}, {count} bytes", kernel.name());
+            tried.ran(kernel);
+        }
+    }
+    tried.all(14);
+}
+
+#[test]
+fn pictures_are_resized_as_the_formula_says() {
+    let (mut random, mut tried) = (Random(8), Tried::default());
+    for number in 0..120 {
+        let size = [1 + random.below(6), 1 + random.below(6)];
+        let channels = [1 + random.below(5), 1 + random.below(80), 1000 + random.below(60)];
+        let channels = channels[number % 3];
+        let mut places = |size: usize| -> Vec<Place> {
+            let place = |random: &mut Random| {
+                let before = random.below(size);
+                let part = random.below(1000) as f32 / 1000.0;
+                Place { before, after: (before + 1).min(size - 1), part }
+            };
+            (0..1 + random.below(20)).map(|_| place(&mut random)).collect()
+        };
+        let (rows, columns) = (places(size[0]), places(size[1]));
+        let zero_point = random.below(256) as i32 - 128;
+        let output = Output::new(random.below(256) as i32 - 128, -128, 101);
+        let (width, multiplier) = (size[1], 0.8);
+        let resize = Resize { width, channels, rows, columns, zero_point, multiplier, output };
+        let values = random.bytes(size[0] * size[1] * channels);
+        let plain = plain_resize(&resize, &values);
+        for kernel in int8::available() {
+            let flip = kernel.flip();
+            let x: Vec<u8> = values.iter().map(|x| x ^ flip).collect();
+            let mut y = vec![0; plain.len()];
+            kernel.elementwise(Elementwise::Resize { resize: &resize, x: &x, y: &mut y });
+            let made: Vec<i8> = y.iter().map(|b| (b ^ flip) as i8).collect();
+            assert_eq!(made, plain, "{}, case {number}: {size:?} {channels}", kernel.name());
+            tried.ran(kernel);
+        }
+    }
+    tried.all(120);
+}
+
+fn plain_resize(resize: &Resize, values: &[u8]) -> Vec<i8> {
+    let Resize { width, channels, rows, columns, zero_point, multiplier, output } = resize;
+    let mut out = Vec::new();
+    for down in rows {
+        for right in columns {
+            for c in 0..*channels {
+                let x = |row: usize, column: usize| {
+                    let value = values[(row * width + column) * channels + c] as i8;
+                    (i32::from(value) - zero_point) as f32
+                };
+                let between = |row: usize| {
+                    x(row, right.before) * (1.0 - right.part) + x(row, right.after) * right.part
+                };
+                let (upper, lower) = (between(down.before), between(down.after));
+                let steps = (upper * (1.0 - down.part) + lower * down.part) * multiplier;
+                out.push(plain_rounding(steps, *output));
+            }
+        }
+    }
+    out
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Nodes that are not convolutions, pools or moves.
-use edgemill_kernels::int8::{Addend, Output, Pool};
-use edgemill_model::graph::{Clamp, Node, Op, Pair, Reduction, ValueId};
+use edgemill_kernels::int8::{Addend, Output, Pair, Place, Pool, Real, Resize};
+use edgemill_model::graph::{Clamp, Node, Op, Pair as Function, Reduction, ValueId};
 use edgemill_model::tensor::{DType, Quantization};
 
 use super::Lowering;
 use crate::EngineError;
-use crate::general::{General, Place, Sums, Two};
+use crate::general::{General, Sums, Two};
 use crate::moves::offsets;
 use crate::step::{Images, Work};
 
@@ -14,31 +14,43 @@ impl Lowering<'_> {
         &mut self,
         id: ValueId,
         node: &Node,
-        pair: Pair,
+        function: Function,
         clamp: Clamp,
     ) -> Result<(), EngineError> {
-        let [a, b] = [node.inputs[0], node.inputs[1]];
-        let output = self.output(id, clamp);
-        let rules = [self.rule(a), self.rule(b)];
-        let scale = self.rule(id).scale;
-        let work = match pair {
-            Pair::Add | Pair::Sub => {
-                let [a, mut b] = [self.addend(a, id), self.addend(b, id)];
-                if pair == Pair::Sub {
-                    b = Addend { ratio: -b.ratio, ..b };
-                }
-                Work::Add { a, b, output }
-            }
-            Pair::Mul => {
-                let multiplier = product(rules, scale);
-                let zero_points = rules.map(|rule| rule.zero_point);
-                Work::Two(Two::Multiply { zero_points, multiplier, output })
-            }
-            pair => Work::Two(Two::Other { pair, rules, scale, output }),
-        };
-        let inputs = vec![self.repeated(id, a)?, self.repeated(id, b)?];
-        self.step_from(id, inputs, work);
+        let sides = [node.inputs[0], node.inputs[1]];
+        let (pair, output) = (self.pair(id, sides, function), self.output(id, clamp));
+        if self.pair_of_one(id, sides, pair, output) {
+            return Ok(());
+        }
+        let (spread, shapes) = self.spread(id, sides);
+        let inputs = [0, 1].map(|side| self.repeated(id, sides[side], &shapes[side]));
+        self.step_from(id, inputs.into(), Work::Pairs { pair, spread, output });
         Ok(())
+    }
+
+    fn pair(&self, id: ValueId, [a, b]: [ValueId; 2], function: Function) -> Pair {
+        let real = |x: ValueId| {
+            let Quantization { scale, zero_point } = self.rule(x);
+            Addend { zero_point, ratio: scale }
+        };
+        let scale = self.rule(id).scale;
+        let by = match function {
+            Function::Add => return Pair::Add(self.addend(a, id), self.addend(b, id)),
+            Function::Sub => {
+                let b = self.addend(b, id);
+                return Pair::Add(self.addend(a, id), Addend { ratio: -b.ratio, ..b });
+            }
+            Function::Mul => {
+                let rules = [self.rule(a), self.rule(b)];
+                let zero_points = rules.map(|rule| rule.zero_point);
+                return Pair::Multiply { zero_points, multiplier: product(rules, scale) };
+            }
+            Function::Min => Real::Least,
+            Function::Max => Real::Greatest,
+            Function::Prelu => Real::Slope,
+            _ => Real::Divide,
+        };
+        Pair::Real { by, sides: [real(a), real(b)], scale }
     }
 
     /// First b everywhere, then a where the condition holds.
@@ -46,8 +58,8 @@ impl Lowering<'_> {
         let [condition, a, b] = [node.inputs[0], node.inputs[1], node.inputs[2]];
         let zero_point = self.rule(condition).zero_point;
         let (table_a, table_b) = (self.table(id, a), self.table(id, b));
-        let [condition, a, b] =
-            [self.repeated(id, condition)?, self.repeated(id, a)?, self.repeated(id, b)?];
+        let shape = self.shape(id);
+        let [condition, a, b] = [condition, a, b].map(|x| self.repeated(id, x, &shape));
         self.step_from(id, vec![b], Work::Translate(table_b));
         let output = self.buffer(id);
         let choose = Two::Choose { zero_point, table: table_a };
@@ -124,18 +136,21 @@ impl Lowering<'_> {
         step: [f32; 2],
         origin: [f32; 2],
     ) -> Result<(), EngineError> {
-        let ([_, height, width, channels], [_, rows, columns, _]) =
-            (self.picture(x), self.picture(id));
-        let given = self.rule(x);
-        let sums = self.sums(
-            id,
-            given.zero_point,
-            f64::from(given.scale) / f64::from(self.rule(id).scale),
-        );
-        let places =
-            [places(rows, height, step[0], origin[0]), places(columns, width, step[1], origin[1])];
-        let (from, to) = ([height, width], [rows, columns]);
-        self.step(id, &[x], Work::General(General::Resize { from, to, channels, places, sums }))
+        let [batch, height, width, channels] = self.picture(x);
+        let [_, rows, columns, _] = self.picture(id);
+        let (zero_point, multiplier) = (self.rule(x).zero_point, self.addend(x, id).ratio);
+        let resize = Resize {
+            width,
+            channels,
+            rows: places(rows, height, step[0], origin[0]),
+            columns: places(columns, width, step[1], origin[1]),
+            zero_point,
+            multiplier,
+            output: self.output(id, Clamp::NONE),
+        };
+        let [input, output] = [height * width, rows * columns].map(|pixels| pixels * channels);
+        let images = Images { batch, input, output };
+        self.step(id, &[x], Work::Resize { resize, images })
     }
 
     pub(super) fn log_softmax(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
@@ -161,7 +176,10 @@ impl Lowering<'_> {
                 let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
                 Work::Quantize { scale, output }
             }
-            (Op::Quantize, ..) => Work::Translate(self.table(id, x)),
+            (Op::Quantize, ..) => {
+                let table = self.table(id, x);
+                return self.translate(id, x, table);
+            }
             (Op::Dequantize, DType::U8, _) => {
                 let Quantization { scale, zero_point } = self.rule(x);
                 Work::General(General::DequantizeU8 { scale, zero_point })

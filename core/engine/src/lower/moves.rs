@@ -106,16 +106,16 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    /// The buffer of `x`, or of its elements repeated to the shape of `id`.
-    pub(super) fn repeated(&mut self, id: ValueId, x: ValueId) -> Result<Buffer, EngineError> {
+    /// The buffer of `x`, or of its elements repeated to `shape`.
+    pub(super) fn repeated(&mut self, id: ValueId, x: ValueId, shape: &[u32]) -> Buffer {
         let input = self.buffer(x);
-        let (given, shape) = (self.shape(x), self.shape(id));
-        if given == shape {
-            return Ok(input);
+        let given = self.shape(x);
+        let missing = shape.len() - given.len();
+        if given == shape[missing..] && shape[..missing].iter().all(|&count| count == 1) {
+            return input;
         }
         let bytes = self.dtype(x).bytes();
-        let (from, to) = (strides(&given, bytes), strides(&shape, bytes));
-        let missing = shape.len() - given.len();
+        let (from, to) = (strides(&given, bytes), strides(shape, bytes));
         let places = |(axis, &count): (usize, &u32)| {
             let own = axis.checked_sub(missing).filter(|&own| given[own] > 1);
             (0..count as usize)
@@ -123,9 +123,10 @@ impl Lowering<'_> {
                 .collect()
         };
         let places: Vec<Places> = shape.iter().enumerate().map(places).collect();
-        let output = self.scratch(self.graph.value(id).spec().elements() * bytes);
+        let elements: usize = shape.iter().map(|&count| count as usize).product();
+        let output = self.scratch(elements * bytes);
         self.step_into(id, vec![input], Work::Move(Move::new(bytes, places)), output);
-        Ok(output)
+        output
     }
 
     /// A real number as the bytes of an element of `id`.

@@ -1,18 +1,13 @@
 //! What is done to elements one by one, and the moving of bytes.
+use super::pairs::{Addend, Pair, Spread, pairs};
 use super::pool::{Mean, Pool, average_pool, max_pool};
+use super::resize::Resize;
 use super::rounding::{Output, quantized};
 
 /// `y` = `x` with every byte's difference between memory and value taken out, or put in.
 pub fn flip_into(flip: u8, x: &[u8], y: &mut [u8]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = x ^ flip;
-    }
-}
-
-/// `y` = `table` at every byte of `x`.
-pub fn translate(table: &[u8; 256], x: &[u8], y: &mut [u8]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = table[usize::from(x)];
     }
 }
 
@@ -64,36 +59,38 @@ pub fn pad(border: &Border, fill: u8, x: &[u8], y: &mut [u8]) {
     }
 }
 
-/// One side of a sum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Addend {
-    /// Of its elements.
-    pub zero_point: i32,
-    /// Its scale by the sum's.
-    pub ratio: f32,
-}
-
-impl Addend {
-    /// Steps of the sum that a byte in memory stands for.
-    #[inline(always)]
-    #[expect(clippy::cast_precision_loss, reason = "at most 255")]
-    fn steps(self, byte: u8, flip: u8) -> f32 {
-        (i32::from((byte ^ flip).cast_signed()) - self.zero_point) as f32 * self.ratio
-    }
-}
-
 /// Work on elements that needs no instruction of its own: plain loops, which each kernel has compiled for its
 /// processor.
 pub enum Elementwise<'a> {
-    /// `y` = a + b; each is brought to the sum's steps in f32, the two added, then rounded by the one rule.
-    Add {
-        /// How it counts, and its elements.
-        a: (Addend, &'a [u8]),
-        /// As `a`.
-        b: (Addend, &'a [u8]),
+    /// `y` of pairs of elements.
+    Pairs {
+        /// What is made of two.
+        pair: Pair,
         /// What comes out.
         output: Output,
-        /// The sums.
+        /// How both sides lie along the result.
+        spread: &'a Spread,
+        /// Elements.
+        sides: [&'a [u8]; 2],
+        /// Elements.
+        y: &'a mut [u8],
+    },
+    /// `y` = `table` at every byte of `x`.
+    Translate {
+        /// For each byte in memory.
+        table: &'a [u8; 256],
+        /// Bytes.
+        x: &'a [u8],
+        /// As many.
+        y: &'a mut [u8],
+    },
+    /// A picture of another size, of elements between those of `x`.
+    Resize {
+        /// Where they lie.
+        resize: &'a Resize,
+        /// Elements.
+        x: &'a [u8],
+        /// Elements.
         y: &'a mut [u8],
     },
     /// The greatest element of each window.
@@ -145,7 +142,11 @@ impl Elementwise<'_> {
     #[inline(always)]
     pub(super) fn run(self, flip: u8) {
         match self {
-            Self::Add { a, b, output, y } => add(flip, a, b, output, y),
+            Self::Pairs { pair, output, spread, sides, y } => {
+                pairs(flip, pair, output, spread, sides, y);
+            }
+            Self::Translate { table, x, y } => translate(table, x, y),
+            Self::Resize { resize, x, y } => resize.run(flip, x, y),
             Self::MaxPool { pool, x, y } => max_pool(pool, flip, x, y),
             Self::AveragePool { pool, mean, x, y } => average_pool(pool, flip, mean, x, y),
             Self::Quantize { scale, output, x, y } => quantize(flip, scale, output, x, y),
@@ -153,26 +154,6 @@ impl Elementwise<'_> {
                 dequantize(flip, scale, zero_point, x, y);
             }
         }
-    }
-}
-
-/// Elements at a time: what a compiler makes vectors of.
-const CHUNK: usize = 64;
-
-#[inline(always)]
-fn add(flip: u8, a: (Addend, &[u8]), b: (Addend, &[u8]), output: Output, y: &mut [u8]) {
-    let element = |p: u8, q: u8| {
-        output.nearest(a.0.steps(p, flip) + b.0.steps(q, flip)).cast_unsigned() ^ flip
-    };
-    let (ys, y) = y.as_chunks_mut::<CHUNK>();
-    let ((ps, p), (qs, q)) = (a.1.as_chunks::<CHUNK>(), b.1.as_chunks::<CHUNK>());
-    for (y, (p, q)) in ys.iter_mut().zip(ps.iter().zip(qs)) {
-        for i in 0..CHUNK {
-            y[i] = element(p[i], q[i]);
-        }
-    }
-    for (y, (&p, &q)) in y.iter_mut().zip(p.iter().zip(q)) {
-        *y = element(p, q);
     }
 }
 
@@ -199,6 +180,13 @@ pub fn softmax(
 }
 
 #[inline(always)]
+fn translate(table: &[u8; 256], x: &[u8], y: &mut [u8]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = table[usize::from(x)];
+    }
+}
+
+#[inline(always)]
 fn quantize(flip: u8, scale: f32, output: Output, x: &[u8], y: &mut [u8]) {
     for (y, &x) in y.iter_mut().zip(x.as_chunks().0) {
         *y = quantized(f32::from_le_bytes(x), scale, output).cast_unsigned() ^ flip;
@@ -207,8 +195,8 @@ fn quantize(flip: u8, scale: f32, output: Output, x: &[u8], y: &mut [u8]) {
 
 #[inline(always)]
 fn dequantize(flip: u8, scale: f32, zero_point: i32, x: &[u8], y: &mut [u8]) {
-    let whole = Addend { zero_point, ratio: scale };
+    let real = Addend { zero_point, ratio: scale };
     for (y, &x) in y.as_chunks_mut().0.iter_mut().zip(x) {
-        *y = whole.steps(x, flip).to_le_bytes();
+        *y = real.worth(x, flip).to_le_bytes();
     }
 }

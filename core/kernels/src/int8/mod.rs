@@ -9,8 +9,10 @@ mod convolution;
 mod depthwise;
 mod elementwise;
 mod packing;
+mod pairs;
 mod peak;
 mod pool;
+mod resize;
 mod rounding;
 mod scalar;
 
@@ -21,10 +23,12 @@ mod x86_64;
 
 pub use convolution::{Convolution, MAX_MEMBERS, SLACK};
 pub use depthwise::Depthwise;
-pub use elementwise::{Addend, Border, Elementwise, flip_into, pad, softmax, translate};
+pub use elementwise::{Border, Elementwise, flip_into, pad, softmax};
 pub use packing::{Filter, Panels};
+pub use pairs::{Addend, Pair, Real, Spread};
 pub use peak::peak_macs_per_us;
 pub use pool::{Mean, Pool};
+pub use resize::{Place, Resize};
 pub use rounding::{Output, quantized};
 
 /// Convolutions on one kind of processor. Only a processor that has the instructions gets a value of it.

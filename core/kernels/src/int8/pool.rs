@@ -74,19 +74,64 @@ pub(super) fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
 fn greatest(pool: &Pool, x: &[u8], y: &mut [u8], max: impl Fn(u8, u8) -> u8 + Copy) {
     pool.windows(|number, rows, columns| {
         let out = &mut y[number * pool.channels..][..pool.channels];
-        out.copy_from_slice(&x[pool.pixel(rows.start, columns.start)]);
-        for row in rows {
-            for column in columns.clone() {
-                for (y, &x) in out.iter_mut().zip(&x[pool.pixel(row, column)]) {
-                    *y = max(*y, x);
+        let window = Window { pool, rows, columns };
+        let whole = pool.channels / CHUNK * CHUNK;
+        for c in (0..whole).step_by(CHUNK) {
+            window.greatest::<CHUNK>(c, x, out, max);
+        }
+        // The last channels are taken together with some before them, which are then made twice.
+        match pool.channels {
+            channels if channels == whole => {}
+            channels @ SMALL.. => {
+                for c in (whole..channels - SMALL).step_by(SMALL).chain([channels - SMALL]) {
+                    window.greatest::<SMALL>(c, x, out, max);
+                }
+            }
+            channels => {
+                for c in 0..channels {
+                    window.greatest::<1>(c, x, out, max);
                 }
             }
         }
     });
 }
 
-/// Channels summed at a time.
+/// What a window covers.
+struct Window<'a> {
+    pool: &'a Pool,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Window<'_> {
+    /// The greatest of `N` channels from `c` on.
+    #[inline(always)]
+    fn greatest<const N: usize>(
+        &self,
+        c: usize,
+        x: &[u8],
+        out: &mut [u8],
+        max: impl Fn(u8, u8) -> u8 + Copy,
+    ) {
+        let at = |row: usize, column: usize| {
+            *x[self.pool.pixel(row, column).start + c..].first_chunk::<N>().expect("a pixel")
+        };
+        let mut found = at(self.rows.start, self.columns.start);
+        for row in self.rows.clone() {
+            for column in self.columns.clone() {
+                let pixel = at(row, column);
+                for i in 0..N {
+                    found[i] = max(found[i], pixel[i]);
+                }
+            }
+        }
+        out[c..c + N].copy_from_slice(&found);
+    }
+}
+
+/// Channels at a time.
 const CHUNK: usize = 64;
+const SMALL: usize = 16;
 
 /// The mean of each window: Σ (x − zero point), multiplied by ratio ÷ count. Bytes differ by `flip` from values.
 #[inline(always)]

@@ -77,10 +77,32 @@ impl Output {
     #[inline(always)]
     pub(crate) fn nearest(self, steps: f32) -> i8 {
         let (low, high) = self.steps();
-        // As a vector's maximum and minimum have it, which is one instruction each.
-        let steps = if steps > low { steps } else { low };
-        let steps = if steps < high { steps } else { high };
-        low8(self.zero_point + round(steps))
+        low8(self.zero_point + round(within(steps, low, high)))
+    }
+}
+
+/// What is no number is `low`; of 0 and -0 either may come. Each way to say it is one instruction each on its processor.
+#[inline(always)]
+#[cfg(not(target_arch = "aarch64"))]
+fn within(steps: f32, low: f32, high: f32) -> f32 {
+    let steps = if steps > low { steps } else { low };
+    if steps < high { steps } else { high }
+}
+
+#[inline(always)]
+#[cfg(target_arch = "aarch64")]
+fn within(steps: f32, low: f32, high: f32) -> f32 {
+    steps.max(low).min(high)
+}
+
+/// Steps of an element, whose byte in memory differs by `flip` from its value, from a zero point.
+#[inline(always)]
+pub(super) fn steps(byte: u8, flip: u8, zero_point: i32) -> i32 {
+    // Bytes of value + 128 are widened as they stand.
+    if flip == 0 {
+        i32::from(byte.cast_signed()) - zero_point
+    } else {
+        i32::from(byte) - (zero_point + 128)
     }
 }
 

@@ -1,6 +1,7 @@
 //! x86-64.
 mod avx2;
 mod avx512;
+mod table;
 
 use super::Kernel;
 

@@ -8,6 +8,7 @@ use crate::int8::depthwise::{self as plain, Depthwise};
 use crate::int8::packing::{Filter, Panels};
 use crate::int8::{Elementwise, Kernel};
 
+use super::table;
 use depthwise::Channels;
 
 /// Columns of a vector.
@@ -58,7 +59,12 @@ impl Kernel for Avx2 {
 
     fn elementwise(&self, job: Elementwise<'_>) {
         // SAFETY: `self` proves the instructions.
-        unsafe { elementwise(job) }
+        unsafe {
+            match job {
+                Elementwise::Translate { table, x, y } => table::translate(table, x, y),
+                job => elementwise(job),
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::int8::depthwise::{self as plain, Depthwise};
 use crate::int8::packing::{Filter, Panels};
 use crate::int8::{Elementwise, Kernel};
 
+use super::table;
+
 /// Columns of a vector.
 const LANES: usize = 16;
 const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES };
@@ -59,8 +61,19 @@ impl Kernel for Avx512Vnni {
     }
 
     fn elementwise(&self, job: Elementwise<'_>) {
-        // SAFETY: `self` proves the instructions.
-        unsafe { elementwise(job) }
+        // SAFETY: `self` proves the instructions, but those that are asked for here.
+        unsafe {
+            match job {
+                Elementwise::Translate { table, x, y } => {
+                    if is_x86_feature_detected!("avx512vbmi") {
+                        table::translate_vbmi(table, x, y);
+                    } else {
+                        table::translate_wide(table, x, y);
+                    }
+                }
+                job => elementwise(job),
+            }
+        }
     }
 }
 
