@@ -2,9 +2,8 @@
 use std::path::PathBuf;
 
 use edgemill_engine::Engine;
-use edgemill_import::Options;
 use edgemill_learn::reference::Reference;
-use edgemill_model::graph::{Graph, Limits, MAGIC, ValueId};
+use edgemill_model::graph::{Graph, ValueId};
 use edgemill_model::tensor::{DType, TensorSpec};
 use serde_json::json;
 
@@ -37,11 +36,7 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let bytes = import::read(&args.file)?;
     let named =
         |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", args.file.display()));
-    let graph = if bytes.starts_with(&MAGIC) {
-        Graph::from_bytes(&bytes, Limits::default()).map_err(|error| named(&error))?
-    } else {
-        import::import(&args.file, &bytes, &Options::default())?
-    };
+    let graph = import::graph_in(&args.file, &bytes)?;
     let inputs = inputs(args, &graph)?;
     let engine = if args.reference { None } else { Engine::load(&graph).ok() };
     let (results, how) = match engine {
