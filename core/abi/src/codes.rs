@@ -217,6 +217,8 @@ codes! {
         Letterbox = FIT_LETTERBOX, "letterbox";
         /// Aspect kept, centred, what sticks out cut off.
         Crop = FIT_CROP, "crop";
+        /// Aspect kept, in the upper left corner, the rest filled.
+        Corner = FIT_CORNER, "corner";
     }
 }
 

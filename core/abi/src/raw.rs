@@ -185,6 +185,7 @@ pub const COLOUR_GREY: u32 = 3;
 pub const FIT_STRETCH: u32 = 1;
 pub const FIT_LETTERBOX: u32 = 2;
 pub const FIT_CROP: u32 = 3;
+pub const FIT_CORNER: u32 = 4;
 pub const FILTER_AREA: u32 = 1;
 pub const FILTER_BILINEAR: u32 = 2;
 

@@ -95,6 +95,7 @@ fn set_picture(raw: &mut raw::Contract, picture: &contract::Picture) {
         contract::Fit::Stretch => Fit::Stretch,
         contract::Fit::Letterbox => Fit::Letterbox,
         contract::Fit::Crop => Fit::Crop,
+        contract::Fit::Corner => Fit::Corner,
     };
     let filter = match picture.filter {
         contract::Filter::Area => Filter::Area,

@@ -161,7 +161,7 @@ fn kernels_agree() {
         let [x, y] = [below(6), below(6)];
         let region = [x, y, 1 + below(8 - x), 1 + below(8 - y)].map(eighth);
         let colour = [Colour::Rgb, Colour::Bgr, Colour::Grey][below(3)];
-        let fit = [Fit::Stretch, Fit::Letterbox, Fit::Crop][below(3)];
+        let fit = [Fit::Stretch, Fit::Letterbox, Fit::Crop, Fit::Corner][below(4)];
         let chosen = Picture {
             layout: [Layout::Nhwc, Layout::Nchw][below(2)],
             filter: FILTERS[below(2)],

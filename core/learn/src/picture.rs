@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use edgemill_kernels::image::{
-    Colour, Element, Filter, Fit, FrameSpec, ImageError, Layout, Limits, Picture, PixelFormat,
-    Preparer, Target, decode_jpeg, draw_letterboxed_into,
+    Colour, Element, Filter, Fit, FrameSpec, Layout, Limits, Picture, PixelFormat, Preparer,
+    RgbPicture, Target, decode_jpeg, draw_letterboxed_into,
 };
 use edgemill_model::contract::{self, Contract};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
@@ -46,12 +46,7 @@ impl Camera {
     /// # Errors
     /// [`LearnError::Contract`] if it takes no picture, or one that cannot be made.
     pub fn preparer(&self, contract: &Contract) -> Result<Preparer, LearnError> {
-        let refused = |said: String| LearnError::Contract { said };
-        let (Some(picture), Some(input)) = (&contract.picture, contract.inputs.first()) else {
-            return Err(refused("it takes no picture".into()));
-        };
-        let target = target(picture.layout, input).map_err(|said| refused(said.into()))?;
-        Preparer::new(self.spec, &lower(picture), target).map_err(|e| refused(e.to_string()))
+        preparer(self.spec, contract)
     }
 
     /// Prepares the frame that is shown into `input`, exactly as large as the tensor.
@@ -60,9 +55,33 @@ impl Camera {
     /// `input` is too small.
     pub fn prepare(&self, preparer: &mut Preparer, input: &mut [u8]) -> Result<(), LearnError> {
         let stride = self.spec.width * self.spec.format.pixel_bytes();
-        let refused = |e: ImageError| LearnError::Contract { said: e.to_string() };
         preparer.prepare(&self.frame, stride, input).map_err(refused)
     }
+}
+
+/// One picture as the f32 input that `contract` has, from its own pixels: what a camera of its size would give.
+///
+/// # Errors
+/// [`LearnError::Contract`] if it takes no picture, or not as f32.
+pub fn input(picture: &RgbPicture, contract: &Contract) -> Result<Vec<f32>, LearnError> {
+    let (width, height) = (picture.width(), picture.height());
+    let spec = FrameSpec { format: PixelFormat::Rgb24, width, height };
+    let mut preparer = preparer(spec, contract)?;
+    let mut bytes = vec![0; preparer.output_bytes()];
+    preparer.prepare(picture.pixels(), 3 * width, &mut bytes).map_err(refused)?;
+    Ok(bytes.as_chunks().0.iter().map(|&element| f32::from_le_bytes(element)).collect())
+}
+
+fn preparer(spec: FrameSpec, contract: &Contract) -> Result<Preparer, LearnError> {
+    let (Some(picture), Some(input)) = (&contract.picture, contract.inputs.first()) else {
+        return Err(refused("it takes no picture"));
+    };
+    let target = target(picture.layout, input).map_err(refused)?;
+    Preparer::new(spec, &lower(picture), target).map_err(refused)
+}
+
+fn refused(said: impl std::fmt::Display) -> LearnError {
+    LearnError::Contract { said: said.to_string() }
 }
 
 fn lower(picture: &contract::Picture) -> Picture {
@@ -80,6 +99,7 @@ fn lower(picture: &contract::Picture) -> Picture {
             contract::Fit::Stretch => Fit::Stretch,
             contract::Fit::Letterbox => Fit::Letterbox,
             contract::Fit::Crop => Fit::Crop,
+            contract::Fit::Corner => Fit::Corner,
         },
         filter: match picture.filter {
             contract::Filter::Area => Filter::Area,

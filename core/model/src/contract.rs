@@ -36,6 +36,8 @@ pub enum Fit {
     Letterbox,
     /// Aspect kept, centred, what sticks out cut off.
     Crop,
+    /// Aspect kept, in the upper left corner, the rest filled.
+    Corner,
 }
 
 /// How pixels are weighed where the picture changes its size, along each axis.
@@ -63,7 +65,7 @@ pub struct Picture {
     /// How pixels are weighed.
     #[serde(default)]
     pub filter: Filter,
-    /// Value of every channel where a letterbox leaves the picture empty, 0..=255.
+    /// Value of every channel where a letterbox or a corner leaves the picture empty, 0..=255.
     pub fill: u8,
     /// x, y, width, height of the part of the frame looked at, as fractions of the frame.
     pub region: [f32; 4],

@@ -1,4 +1,4 @@
-//! Anchors from a file.
+//! Anchors from a file, or by their grids.
 use std::fs::File;
 use std::io::Read;
 
@@ -26,6 +26,19 @@ pub fn read(path: &str) -> Result<Vec<Anchor>> {
         .collect()
 }
 
+/// Pixels of a cell and boxes in it, of each grid: "8:2, 16:6".
+pub fn cells(text: &str) -> Result<Vec<(usize, usize)>> {
+    let number = |text: &str| text.trim().parse().ok().filter(|n| (1..=1000).contains(n));
+    let pair = |text: &str| {
+        let (cell, boxes) = text.split_once(':')?;
+        Some((number(cell)?, number(boxes)?))
+    };
+    text.split(',').map(pair).collect::<Option<_>>().ok_or_else(|| {
+        let text = text.escape_debug();
+        Error::unfit(format!("cells \"{text}\" are not pixels and boxes such as \"8:2, 16:6\""))
+    })
+}
+
 fn anchor(line: &str) -> Option<Anchor> {
     let mut numbers = line.split(',').map(|number| number.trim().parse::<f32>().ok());
     let mut next = || numbers.next().flatten().filter(|number| number.is_finite());
@@ -36,6 +49,15 @@ fn anchor(line: &str) -> Option<Anchor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grids_are_pairs_or_refused() {
+        assert_eq!(cells("8:2, 16 : 6").expect("good"), [(8, 2), (16, 6)]);
+        for bad in ["", "8", "8:0", "0:1", "8:2,", "a:1", "1001:1"] {
+            let error = cells(bad).expect_err(bad).to_string();
+            assert!(error.contains("are not pixels and boxes"), "{error}");
+        }
+    }
 
     #[test]
     fn lines_are_anchors_or_named() {

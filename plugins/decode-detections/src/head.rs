@@ -1,12 +1,12 @@
 //! Which head a model has, from its contract: what is not clear there is refused here, before anything runs.
 use edgemill_kernels::boxes::{
     self, Candidate, Grids, Rows, SsdHead, Variances, decode_centred, decode_grids, decode_ssd,
-    ssd_anchors, take_finished,
+    ssd_anchors, take_finished, unit_anchors,
 };
 use edgemill_sdk::{Contract, Error, Layout, Picture, Result, format};
 
 use crate::anchors;
-use crate::params::{Order, Params, Scores, Units};
+use crate::params::{Order, Params, Scores, Sides, Units};
 
 /// How the outputs of a model become candidates.
 #[derive(Clone)]
@@ -157,13 +157,19 @@ fn ssd(
         return Err(Error::unfit(text));
     };
     let tables = [table(first)?, table(second)?];
-    let boxes = usize::from(tables[0][1] != 4);
+    let is_scores = |table: [usize; 2]| labels > 0 && (labels..labels + 2).contains(&table[1]);
+    let boxes = match tables.map(|[_, width]| width == 4) {
+        [false, true] => 1,
+        [false, false] => usize::from(is_scores(tables[0])),
+        _ => 0,
+    };
     let ([rows, width], [scored, numbers]) = (tables[boxes], tables[1 - boxes]);
     let background = labels > 0 && numbers == labels + 1;
     let classes = numbers - usize::from(background);
-    if width != 4 || rows != scored || (labels > 0 && classes != labels) {
+    if width < 4 || rows != scored || (labels > 0 && classes != labels) {
         return Err(Error::unfit(format!(
-            "an ssd head of {labels} labels has outputs of N × 4 and N × {labels} or {}, and this one {:?} and {:?}",
+            "an ssd head of {labels} labels has outputs of N × 4 (or more, for key points) and N × {labels} or {}, and \
+             this one {:?} and {:?}",
             labels + 1,
             first.shape(),
             second.shape()
@@ -171,6 +177,7 @@ fn ssd(
     }
     let head = SsdHead {
         anchors: anchors_for(rows, size, params)?,
+        numbers: width,
         classes,
         background,
         scores: match params.scores {
@@ -179,6 +186,10 @@ fn ssd(
             Scores::Softmax => boxes::Scores::Softmax,
         },
         variances: Variances { centre: real(params.centre_scale), side: real(params.side_scale) },
+        sides: match params.sides {
+            Sides::Logarithms => boxes::Sides::Logarithms,
+            Sides::Factors => boxes::Sides::Factors,
+        },
         x_first: params.order == Order::XyWh,
     };
     Ok((Kind::Ssd { boxes, scores: 1 - boxes, head }, rows))
@@ -189,16 +200,21 @@ fn anchors_for(
     [width, height]: [usize; 2],
     params: &Params,
 ) -> Result<Vec<boxes::Anchor>> {
-    let anchors = match &params.path {
-        Some(path) => anchors::read(path)?,
-        None => ssd_anchors(width, height),
+    let (whose, anchors) = match (&params.path, &params.cells) {
+        (Some(_), Some(_)) => {
+            return Err(Error::unfit("`path` and `cells` both say which anchors"));
+        }
+        (Some(path), None) => ("the file has", anchors::read(path)?),
+        (None, Some(cells)) => {
+            ("`cells` gives", unit_anchors(width, height, &anchors::cells(cells)?))
+        }
+        (None, None) => ("an SSD on MobileNet has", ssd_anchors(width, height)),
     };
     if anchors.len() == rows {
         return Ok(anchors);
     }
-    let whose = if params.path.is_some() { "the file has" } else { "an SSD on MobileNet has" };
     Err(Error::unfit(format!(
-        "the head has {rows} rows and {whose} {} anchors; set `path` to a file with those of this model",
+        "the head has {rows} rows and {whose} {} anchors; set `path` to a file with those of this model, or `cells`",
         anchors.len()
     )))
 }

@@ -35,6 +35,16 @@ choices! {
     }
 }
 
+choices! {
+    /// What an `ssd` head's corrections of the sides are.
+    pub enum Sides {
+        /// Logarithms of what the anchor's sides are multiplied by.
+        Logarithms = "logarithms",
+        /// What they are multiplied by: MediaPipe.
+        Factors = "factors",
+    }
+}
+
 params! {
     /// What the pipeline's file may set.
     pub struct Params {
@@ -59,8 +69,13 @@ params! {
         /// What an `ssd` head's corrections of the sides are divided by.
         #[range(0.001, 1000.0)]
         side_scale: f64 = 5.0,
+        /// What an `ssd` head's corrections of the sides are.
+        sides: Sides = "logarithms",
+        /// An `ssd` head's anchors, where each is the whole picture and only its place counts, as in MediaPipe: "8:2, 16:6"
+        /// is two in each cell of 8 pixels, then six in each of 16.
+        cells: Option<String>,
         /// File with an `ssd` head's anchors, one a line: x and y of the centre, width, height, as fractions of the picture,
-        /// with commas between. Without it they are those of an SSD on MobileNet.
+        /// with commas between. Without it and `cells` they are those of an SSD on MobileNet.
         path: Option<String>,
     }
 }

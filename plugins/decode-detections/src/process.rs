@@ -37,6 +37,7 @@ impl Decoder {
             Fit::Stretch => image::Fit::Stretch,
             Fit::Letterbox => image::Fit::Letterbox,
             Fit::Crop => image::Fit::Crop,
+            Fit::Corner => image::Fit::Corner,
         };
         let placement = Placement::new(frame.map(|side| side as usize), picture.region, fit, *size)
             .map_err(|error| Error::unfit(format!("the frame that boxes refer to: {error}")))?;

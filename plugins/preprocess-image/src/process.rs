@@ -112,6 +112,7 @@ fn lower(picture: &Picture) -> image::Picture {
             Fit::Stretch => image::Fit::Stretch,
             Fit::Letterbox => image::Fit::Letterbox,
             Fit::Crop => image::Fit::Crop,
+            Fit::Corner => image::Fit::Corner,
         },
         filter: match picture.filter {
             Filter::Area => image::Filter::Area,

@@ -18,6 +18,7 @@
 #define EDGEMILL_FIT_STRETCH 1u   /* both axes scaled on their own */
 #define EDGEMILL_FIT_LETTERBOX 2u /* aspect kept, centred, the rest filled with `fill` */
 #define EDGEMILL_FIT_CROP 3u      /* aspect kept, centred, what sticks out cut off */
+#define EDGEMILL_FIT_CORNER 4u    /* aspect kept, in the upper left corner, the rest filled with `fill` */
 
 /* How pixels are weighed where the picture changes its size, along each axis. */
 #define EDGEMILL_FILTER_AREA 1u     /* exact averages of the area where it shrinks, bilinear where it grows */

@@ -4,6 +4,7 @@
 //! store holds.
 mod activate;
 mod compress;
+mod described;
 mod evaluate;
 mod import;
 mod inspect;
@@ -32,7 +33,7 @@ pub enum Verb {
     Run(run::Args),
     /// Train a network on folders of pictures, by a recipe.
     Train(train::Args),
-    /// Make a trained network int8.
+    /// Make a network int8.
     Compress(compress::Args),
     /// Measure a network's accuracy on pictures.
     Evaluate(evaluate::Args),

@@ -39,6 +39,21 @@ pub fn ssd_anchors(width: usize, height: usize) -> Vec<Anchor> {
     anchors
 }
 
+/// Anchors that are the whole picture, so that only their places differ: for each pair of a cell's size in pixels and a
+/// number, that many in each cell of a grid over a picture of `width` × `height` pixels, grid after grid.
+#[must_use]
+pub fn unit_anchors(width: usize, height: usize, grids: &[(usize, usize)]) -> Vec<Anchor> {
+    let mut anchors = Vec::new();
+    for &(cell, boxes) in grids {
+        let (columns, rows) = (width.div_ceil(cell), height.div_ceil(cell));
+        for index in 0..columns * rows {
+            let (x, y) = (centre(index % columns, columns), centre(index / columns, rows));
+            anchors.extend(std::iter::repeat_n(Anchor { x, y, width: 1.0, height: 1.0 }, boxes));
+        }
+    }
+    anchors
+}
+
 /// Width and height of each box of a layer.
 fn sides(layer: u16) -> Vec<[f32; 2]> {
     let scale = |layer: u16| {

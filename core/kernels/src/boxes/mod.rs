@@ -9,11 +9,11 @@ mod nms;
 mod ready;
 mod ssd;
 
-pub use anchors::{Anchor, ssd_anchors};
+pub use anchors::{Anchor, ssd_anchors, unit_anchors};
 pub use grid::{GridError, Grids, decode_grids};
 pub use nms::{Suppression, iou};
 pub use ready::{Rows, decode_centred, take_finished};
-pub use ssd::{Scores, SsdHead, Variances, decode_ssd};
+pub use ssd::{Scores, Sides, SsdHead, Variances, decode_ssd};
 
 /// A box with its class and the score it has there.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -80,6 +80,9 @@ impl Placement {
         match fit {
             Fit::Stretch => {}
             Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
+            Fit::Corner => {
+                inner = Rect { x: 0, y: 0, ..inner.inscribed(region.width, region.height) };
+            }
             Fit::Crop => region = region.inscribed(picture[0], picture[1]),
         }
         Ok(Self { region, inner })
@@ -170,6 +173,7 @@ mod tests {
                 [0.0, 108.0, 416.0, 308.0],
                 [0.0, 0.0, 832.0, 400.0],
             ),
+            ("cornered", whole, Fit::Corner, [0.0, 0.0, 416.0, 200.0], [0.0, 0.0, 832.0, 400.0]),
             ("cropped", whole, Fit::Crop, [0.0, 0.0, 208.0, 416.0], [216.0, 0.0, 416.0, 400.0]),
             (
                 "a quarter",

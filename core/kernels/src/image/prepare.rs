@@ -44,6 +44,8 @@ pub enum Fit {
     Letterbox,
     /// Aspect kept, centred, what sticks out cut off.
     Crop,
+    /// Aspect kept, in the upper left corner, the rest filled.
+    Corner,
 }
 
 /// What a model expects of a picture. An element is (pixel ÷ 255 − mean) ÷ std, per channel, computed in f32 as
