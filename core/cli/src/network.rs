@@ -87,6 +87,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| named(path, &error))
 }
 
+/// What `bytes` hold: one of our graphs, or an ONNX or TensorFlow Lite file.
+pub fn graph_in<'a>(path: &Path, bytes: &'a [u8]) -> Result<Graph<'a>, Failure> {
+    if !bytes.starts_with(&MAGIC) {
+        return import(path, bytes, &Options::default());
+    }
+    Graph::from_bytes(bytes, Limits::default()).map_err(|error| named(path, &error))
+}
+
 /// The graph of an ONNX or TensorFlow Lite file.
 pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'static>, Failure> {
     edgemill_import::import(bytes, options).map_err(|error| named(path, &error))
