@@ -2,6 +2,8 @@
 //!
 //! Taps are taken in groups: up to four that lie below each other. Channels are taken in blocks as wide as the kernel's
 //! vectors. Packed weights hold for each block what the sums start from, the multipliers, then each group's weights.
+use std::ops::Range;
+
 use super::packing::Filter;
 use super::rounding::Output;
 
@@ -134,17 +136,17 @@ fn block_bytes<L: Lanes>(job: &Depthwise) -> usize {
     8 * L::WIDTH + job.groups() * L::GROUP_BYTES
 }
 
-/// Wide blocks, and for the rest up to two narrow ones where those are enough.
+/// Wide blocks, and for the rest a narrow one where that is enough.
 fn blocks<W: Lanes, N: Lanes>(job: &Depthwise) -> impl Iterator<Item = Block> {
     let channels = job.channels * job.merged(W::WIDTH);
     let (wide, narrow) = (block_bytes::<W>(job), block_bytes::<N>(job));
     let (mut first, mut start) = (0, 0);
     std::iter::from_fn(move || {
         let left = channels.checked_sub(first).filter(|&left| left > 0)?;
-        let narrow_ones = left <= 2 * N::WIDTH && N::WIDTH < W::WIDTH;
-        let block = Block { first, start, narrow: narrow_ones };
-        first += if narrow_ones { N::WIDTH } else { W::WIDTH };
-        start += if narrow_ones { narrow } else { wide };
+        let is_narrow = left <= N::WIDTH && N::WIDTH < W::WIDTH;
+        let block = Block { first, start, narrow: is_narrow };
+        first += if is_narrow { N::WIDTH } else { W::WIDTH };
+        start += if is_narrow { narrow } else { wide };
         Some(block)
     })
 }
@@ -218,18 +220,29 @@ pub(super) unsafe fn run<W: Lanes, N: Lanes>(
     assert!(x.len() >= reads, "{} bytes in, {reads} needed", x.len());
     assert!(y.len() >= job.output_bytes(), "{} bytes out", y.len());
     let merged = job.merged(W::WIDTH);
-    for block in blocks::<W, N>(job) {
-        let packed = packed[block.start..].as_ptr();
-        // SAFETY: the three slices have been checked; the block's packed bytes lie within those counted.
-        unsafe {
-            if block.narrow {
-                run_block::<N>(job, block.first, merged, packed, x.as_ptr(), y.as_mut_ptr());
-            } else {
-                run_block::<W>(job, block.first, merged, packed, x.as_ptr(), y.as_mut_ptr());
+    // Of a large picture, so few rows at a time that they stay in the nearest cache until all blocks have read them.
+    let all = job.height * job.row_step;
+    let few = if all > LARGE { (STRIP / job.row_step).max(1) } else { job.height.max(1) };
+    for top in (0..job.height).step_by(few) {
+        let rows = top..job.height.min(top + few);
+        for block in blocks::<W, N>(job) {
+            let packed = packed[block.start..].as_ptr();
+            let (x, y, rows) = (x.as_ptr(), y.as_mut_ptr(), rows.clone());
+            // SAFETY: the three slices have been checked; the block's packed bytes lie within those counted.
+            unsafe {
+                if block.narrow {
+                    run_block::<N>(job, rows, block.first, merged, packed, x, y);
+                } else {
+                    run_block::<W>(job, rows, block.first, merged, packed, x, y);
+                }
             }
         }
     }
 }
+
+/// Bytes of a large picture, and of a strip of its rows.
+const LARGE: usize = 256 << 10;
+const STRIP: usize = 24 << 10;
 
 /// Where a row's pixels are read, and where they are written.
 struct Row<'a, L: Lanes> {
@@ -247,6 +260,7 @@ struct Row<'a, L: Lanes> {
 #[inline(always)]
 unsafe fn run_block<L: Lanes>(
     job: &Depthwise,
+    rows: Range<usize>,
     first: usize,
     merged: usize,
     packed: *const u8,
@@ -256,7 +270,7 @@ unsafe fn run_block<L: Lanes>(
     // SAFETY: the trait's promise, handed on by the caller.
     let rule = unsafe { L::block_rule(job.output, packed.wrapping_add(4 * L::WIDTH)) };
     let count = L::WIDTH.min(job.channels * merged - first);
-    for row in 0..job.height {
+    for row in rows {
         let row = Row::<L> {
             job,
             rule: &rule,
@@ -270,6 +284,7 @@ unsafe fn run_block<L: Lanes>(
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
             match (merged > 1, job.taps[0]) {
+                (true, _) if job.shares(1) => row.merged_three(merged, first),
                 (true, 3) => row.merged::<3>(merged, first),
                 (true, _) => row.merged::<4>(merged, first),
                 _ if job.shares(1) => row.sharing_two(),
@@ -293,6 +308,30 @@ impl<L: Lanes> Row<'_, L> {
             // SAFETY: the trait's promise, handed on by the caller.
             unsafe {
                 self.pixel::<H>(self.x.add(at), self.y.wrapping_add(at), self.count.min(left))
+            }
+        }
+    }
+
+    /// 3×3 taps of several pixels at a time, one column from a pixel to the next: of two, the last column of one step is the
+    /// first of the next.
+    #[inline(always)]
+    unsafe fn merged_three(&self, merged: usize, first: usize) {
+        let right = self.job.tap_steps[1];
+        let (mut x, mut y) = (self.x, self.y);
+        let mut left = (self.job.width * right).saturating_sub(first);
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe {
+            let mut a = self.column(x);
+            loop {
+                let (b, c) = (self.column(x.add(right)), self.column(x.add(2 * right)));
+                self.three(a, b, c, y, self.count.min(left));
+                if left <= merged * right {
+                    break;
+                }
+                left -= merged * right;
+                x = x.add(merged * right);
+                y = y.add(merged * right);
+                a = if merged == 2 { c } else { self.column(x) };
             }
         }
     }
@@ -334,48 +373,52 @@ impl<L: Lanes> Row<'_, L> {
 
     /// The three rows of a column of elements.
     #[inline(always)]
-    unsafe fn column(&self, column: usize) -> L::Rows {
-        let [down, right] = self.job.tap_steps;
-        let x = self.x.wrapping_add(column * right);
-        let row = |i: usize| x.wrapping_add(i * down);
+    unsafe fn column(&self, x: *const u8) -> L::Rows {
+        let row = |i: usize| x.wrapping_add(i * self.job.tap_steps[0]);
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe { L::rows::<3>([row(0), row(1), row(2), row(2)]) }
     }
 
     #[inline(always)]
-    unsafe fn three(&self, a: L::Rows, b: L::Rows, c: L::Rows, column: usize) {
+    unsafe fn three(&self, a: L::Rows, b: L::Rows, c: L::Rows, y: *mut u8, count: usize) {
         let weights = |i: usize| self.weights.wrapping_add(i * L::GROUP_BYTES);
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
             let sums = L::dot::<3>(L::starts(self.starts), a, weights(0));
             let sums = L::dot::<3>(sums, b, weights(1));
             let sums = L::dot::<3>(sums, c, weights(2));
-            L::store(self.rule, sums, self.multipliers, self.out(column), self.count);
+            L::store(self.rule, sums, self.multipliers, y, count);
         }
     }
 
     /// 3×3 taps, one column from a pixel to the next.
     #[inline(always)]
     unsafe fn sharing_two(&self) {
-        let width = self.job.width;
+        let ([_, right], step) = (self.job.tap_steps, self.job.pixel_step);
+        let (mut x, mut y) = (self.x.wrapping_add(2 * right), self.y);
+        let last = y.wrapping_add((self.job.width - 1) * step);
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
-            let (mut a, mut b) = (self.column(0), self.column(1));
-            let mut at = 0;
-            while at < width {
-                let c = self.column(at + 2);
-                self.three(a, b, c, at);
-                if at + 1 == width {
+            let (mut a, mut b) = (self.column(self.x), self.column(self.x.wrapping_add(right)));
+            // Three at a time, so that no column moves from register to register.
+            loop {
+                let c = self.column(x);
+                self.three(a, b, c, y, self.count);
+                if y == last {
                     break;
                 }
-                a = self.column(at + 3);
-                self.three(b, c, a, at + 1);
-                if at + 2 == width {
+                a = self.column(x.wrapping_add(right));
+                self.three(b, c, a, y.wrapping_add(step), self.count);
+                if y.wrapping_add(step) == last {
                     break;
                 }
-                b = self.column(at + 4);
-                self.three(c, a, b, at + 2);
-                at += 3;
+                b = self.column(x.wrapping_add(2 * right));
+                self.three(c, a, b, y.wrapping_add(2 * step), self.count);
+                if y.wrapping_add(2 * step) == last {
+                    break;
+                }
+                x = x.wrapping_add(3 * right);
+                y = y.wrapping_add(3 * step);
             }
         }
     }
@@ -383,20 +426,18 @@ impl<L: Lanes> Row<'_, L> {
     /// 3×3 taps, two columns from a pixel to the next.
     #[inline(always)]
     unsafe fn sharing_one(&self) {
-        let width = self.job.width;
+        let ([_, right], step) = (self.job.tap_steps, self.job.pixel_step);
+        let (mut x, mut y) = (self.x.wrapping_add(right), self.y);
+        let end = y.wrapping_add(self.job.width * step);
         // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
-            let mut a = self.column(0);
-            let mut at = 0;
-            while at < width {
-                let c = self.column(2 * at + 2);
-                self.three(a, self.column(2 * at + 1), c, at);
-                if at + 1 == width {
-                    break;
-                }
-                a = self.column(2 * at + 4);
-                self.three(c, self.column(2 * at + 3), a, at + 1);
-                at += 2;
+            let mut a = self.column(self.x);
+            while y != end {
+                let (b, c) = (self.column(x), self.column(x.wrapping_add(right)));
+                self.three(a, b, c, y, self.count);
+                a = c;
+                x = x.wrapping_add(2 * right);
+                y = y.wrapping_add(step);
             }
         }
     }
