@@ -59,6 +59,9 @@ impl Host {
 
     #[expect(clippy::cast_possible_truncation, reason = "rounded to f32")]
     pub fn f32s(&self) -> Vec<f32> {
+        if let Data::F(elements) = &self.data {
+            return elements.clone();
+        }
         self.f64s().into_iter().map(|e| e as f32).collect()
     }
 
@@ -210,3 +213,5 @@ pub fn single(value: f64) -> f32 {
 
 /// The most elements of a tensor that is computed while importing.
 pub const MAX_ELEMENTS: usize = 1 << 26;
+/// The most elements of all such tensors of a file.
+pub const MAX_COMPUTED: usize = 1 << 27;

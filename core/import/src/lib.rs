@@ -14,8 +14,8 @@ mod tflite;
 
 use edgemill_model::graph::{Graph, GraphError};
 
-/// The largest file that is read, in bytes.
-pub const MAX_BYTES: usize = 256 << 20;
+/// The largest file that is read, in bytes: as much as a package holds.
+pub const MAX_BYTES: usize = 1 << 30;
 /// The most operators of a file.
 pub const MAX_NODES: usize = 1 << 14;
 

@@ -4,7 +4,7 @@ use edgemill_model::graph::{Pair, Span};
 use super::moves::{even, place, resolved, sliced_host};
 use super::{Attribute, Importer, axes, axis, size};
 use crate::builder::Value;
-use crate::host::{Data, Host, MAX_ELEMENTS, broadcast};
+use crate::host::{Data, Host, MAX_COMPUTED, MAX_ELEMENTS, broadcast};
 use crate::{Refusal, unsupported, wrong};
 
 impl Importer<'_> {
@@ -47,7 +47,12 @@ impl Importer<'_> {
         if hosts.is_empty() {
             return Ok(None);
         }
-        self.known(at, &hosts).map(|hosts| hosts.map(|h| h.into_iter().map(Value::Host).collect()))
+        let Some(made) = self.known(at, &hosts)? else { return Ok(None) };
+        self.computed += made.iter().map(Host::len).sum::<usize>();
+        if self.computed > MAX_COMPUTED {
+            return Err(wrong(format!("more than {MAX_COMPUTED} elements are made of constants")));
+        }
+        Ok(Some(made.into_iter().map(Value::Host).collect()))
     }
 
     fn constant(&self, at: usize) -> Result<(Option<u64>, Host), Refusal> {

@@ -134,6 +134,8 @@ struct Importer<'m> {
     rules: RefCell<HashMap<String, Option<Quantization>>>,
     /// Nodes that others have done along with themselves.
     done: HashSet<usize>,
+    /// Elements that were computed of constants.
+    computed: usize,
 }
 
 impl<'m> Importer<'m> {
@@ -160,6 +162,7 @@ impl<'m> Importer<'m> {
             makers,
             rules: RefCell::default(),
             done: HashSet::new(),
+            computed: 0,
         };
         for binding in &options.bindings {
             let data = match &binding.elements {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use half::f16;
 
-use crate::ImportError;
-use crate::host::{Data, Host, MAX_ELEMENTS};
+use crate::host::{Data, Host};
+use crate::{ImportError, MAX_BYTES};
 
 /// One field of a message.
 enum Field<'a> {
@@ -328,7 +328,7 @@ pub fn tensor(bytes: &[u8]) -> Result<(String, u64, Host), ImportError> {
     let shape = shape.ok_or_else(|| damaged("a dimension below 0"))?;
     let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
     let count =
-        count.filter(|&n| n <= MAX_ELEMENTS).ok_or_else(|| damaged("a tensor is too large"))?;
+        count.filter(|&n| n <= MAX_BYTES).ok_or_else(|| damaged("a tensor is too large"))?;
     let data = match raw {
         Some(raw) => from_raw(dtype, raw)?,
         None => from_lists(dtype, floats, ints, &doubles)?,

@@ -30,9 +30,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 MiB, 65,536 values, 2³⁰ elements, 10¹² multiplications.
+    /// 1 GiB, 65,536 values, 2³⁰ elements, 10¹² multiplications.
     fn default() -> Self {
-        Self { bytes: 256 << 20, values: 1 << 16, elements: 1 << 30, macs: 1_000_000_000_000 }
+        Self { bytes: 1 << 30, values: 1 << 16, elements: 1 << 30, macs: 1_000_000_000_000 }
     }
 }
 
