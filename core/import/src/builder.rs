@@ -3,7 +3,7 @@ mod weights;
 
 use std::collections::HashMap;
 
-use edgemill_model::graph::{Clamp, Constant, Element, Graph, Op, Pair, Source, ValueId};
+use edgemill_model::graph::{Clamp, Constant, Element, Graph, Node, Op, Pair, Source, ValueId};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
 use crate::host::{Data, Host};
@@ -63,6 +63,10 @@ impl Builder {
     pub fn element(&self, id: ValueId) -> Element {
         let spec = self.graph.value(id).spec();
         element(spec.dtype, spec.quantization)
+    }
+
+    pub fn made_by(&self, id: ValueId) -> Option<&Node> {
+        self.graph.value(id).node()
     }
 
     /// The shape as the file sees it.

@@ -79,6 +79,10 @@ impl<'a> Table<'a> {
         Ok(self.vector(index, 4)?.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)).collect())
     }
 
+    pub fn u16s(&self, index: usize) -> Result<Vec<u16>, ImportError> {
+        Ok(self.vector(index, 2)?.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect())
+    }
+
     pub fn f32s(&self, index: usize) -> Result<Vec<f32>, ImportError> {
         Ok(self.vector(index, 4)?.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
     }
