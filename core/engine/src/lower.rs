@@ -2,6 +2,7 @@
 mod general;
 mod moves;
 mod pairs;
+mod real;
 mod transposed;
 
 use std::ops::Range;
@@ -85,6 +86,9 @@ struct Lowering<'g> {
 
 impl Lowering<'_> {
     fn node(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        if self.real(id, node)? {
+            return Ok(());
+        }
         self.check_int8(id, node)?;
         let x = node.inputs[0];
         match &node.op {
