@@ -17,6 +17,7 @@ mod lower;
 mod moves;
 mod pack;
 mod plan;
+mod real;
 mod step;
 
 use std::ops::{DerefMut, Range};

@@ -4,6 +4,7 @@ mod convolution;
 mod general;
 mod moves;
 mod pairs;
+mod real;
 mod rules;
 mod transposed;
 
@@ -92,6 +93,9 @@ struct Lowering<'g> {
 
 impl Lowering<'_> {
     fn node(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
+        if self.real(id, node)? {
+            return Ok(());
+        }
         self.check_int8(id, node)?;
         let x = node.inputs[0];
         match &node.op {

@@ -121,7 +121,7 @@ mod tests {
     fn every_size_is_turned() {
         for columns in 2..20 {
             for rows in [2, 3, 4, 5, 7, 8, 9, 16, 17] {
-                let x: Vec<u8> = (0..rows * columns).map(|i| i.to_le_bytes()[0]).collect();
+                let x: Vec<u8> = (0..rows * columns).map(|i: usize| i.to_le_bytes()[0]).collect();
                 let across = (0..columns).map(|i| [i, i * rows]).collect();
                 let along = (0..rows).map(|i| [i * columns, i]).collect();
                 let moved = Move::new(1, [across, along]);

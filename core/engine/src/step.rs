@@ -12,6 +12,7 @@ use edgemill_model::graph::ValueId;
 use crate::arena::Slot;
 use crate::general::{General, Two};
 use crate::moves::Move;
+use crate::real::{Real, RealPair};
 
 /// What is done, from where to where.
 pub(crate) struct Step {
@@ -66,20 +67,11 @@ pub(crate) enum Work {
     Move(Move),
     General(General),
     Two(Two),
-    Softmax {
-        axis: usize,
-        table: Box<[f32; 256]>,
-        scale: f32,
-        output: Output,
-    },
-    Quantize {
-        scale: f32,
-        output: Output,
-    },
-    Dequantize {
-        scale: f32,
-        zero_point: i32,
-    },
+    Real(Real),
+    RealPair(RealPair),
+    Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
+    Quantize { scale: f32, output: Output },
+    Dequantize { scale: f32, zero_point: i32 },
 }
 
 /// A convolution of each group of channels of each image.
@@ -271,7 +263,10 @@ impl Work {
             }
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
-            Self::Pairs { .. } | Self::Two(_) => unreachable!("it has two inputs"),
+            Self::Real(work) => work.run(x, y),
+            Self::Pairs { .. } | Self::Two(_) | Self::RealPair(_) => {
+                unreachable!("it has two inputs")
+            }
             Self::Surround { .. } => unreachable!("it has no input"),
         }
     }
@@ -290,6 +285,7 @@ impl Work {
                 kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y });
             }
             Self::Two(work) => work.run(kernel.flip(), a, b, y),
+            Self::RealPair(work) => work.run(a, b, y),
             _ => unreachable!("it has one input"),
         }
     }
@@ -308,6 +304,8 @@ impl Work {
             Self::Move(_) => "move",
             Self::General(work) => work.name(),
             Self::Two(work) => work.name(),
+            Self::Real(work) => work.name(),
+            Self::RealPair(_) => "real pair",
             Self::Softmax { .. } => "softmax",
             Self::Quantize { .. } => "quantize",
             Self::Dequantize { .. } => "dequantize",

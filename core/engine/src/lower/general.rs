@@ -167,6 +167,9 @@ impl Lowering<'_> {
     /// Quantize, dequantize and cast.
     pub(super) fn converted(&mut self, id: ValueId, node: &Node) -> Result<(), EngineError> {
         let x = node.inputs[0];
+        if matches!(node.op, Op::Dequantize) && self.island(id, x)? {
+            return Ok(());
+        }
         let work = match (&node.op, self.dtype(x), self.dtype(id)) {
             (Op::Quantize, DType::F32, DType::U8) => {
                 let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
