@@ -1,7 +1,8 @@
 //! A graph, planned and executed in int8 without allocating.
 //!
 //! ```text
-//! graph → lower: one step per node, borders as steps of their own
+//! graph → idle:  what pruning has left without weights is taken out
+//!       → lower: one step per node, borders as steps of their own
 //!       → plan:  a place in one arena for every value, shared by those that never live at once
 //!       → pack:  weights in the order in which the kernel reads them
 //!       → run:   the steps, one after the other
@@ -13,6 +14,7 @@
 
 mod arena;
 mod general;
+mod idle;
 mod lower;
 mod moves;
 mod pack;

@@ -14,6 +14,8 @@ use edgemill_kernels::int8::{Border, Kernel, Mean, Pool, SLACK};
 use edgemill_model::graph::{Clamp, Graph, Node, Op, ValueId, Window};
 use edgemill_model::tensor::{DType, Quantization};
 
+pub(crate) use rules::output;
+
 use crate::EngineError;
 use crate::arena::{Arena, LINE, Slot};
 use crate::pack::{Packing, Shape, rule};

@@ -58,7 +58,7 @@ fn turned(graph: &Graph<'_>, id: ValueId) -> Vec<u8> {
 }
 
 /// A node's weights and bias as the graph has them.
-struct Weights<'a> {
+pub(crate) struct Weights<'a> {
     weights: &'a [u8],
     bias: Option<&'a [u8]>,
     scales: &'a [[u8; 4]],
@@ -69,7 +69,7 @@ struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    fn of(graph: &'a Graph<'_>, id: ValueId, turned: Option<&'a [u8]>) -> Self {
+    pub fn of(graph: &'a Graph<'_>, id: ValueId, turned: Option<&'a [u8]>) -> Self {
         let node = graph.value(id).node().expect("packings are made for nodes");
         let constant = |i: usize| graph.value(node.inputs[i]).constant();
         let weights = constant(1).expect("the graph has checked that weights are constants");
@@ -106,7 +106,7 @@ impl<'a> Weights<'a> {
 
     /// Scale of x × scale of w ÷ scale of the output, rounded to f32 once.
     #[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32 that is meant")]
-    fn multiplier(&self, channel: usize) -> f32 {
+    pub fn multiplier(&self, channel: usize) -> f32 {
         let weights = f64::from(f32::from_le_bytes(self.scales[channel]));
         (self.input * weights / self.output) as f32
     }

@@ -7,6 +7,7 @@ use edgemill_model::graph::{Graph, Op, ValueId};
 use edgemill_model::tensor::DType;
 
 use crate::arena::LINE;
+use crate::idle::without_idle_channels;
 use crate::lower::{Lowered, low8, lower};
 use crate::pack::{Packing, pack, rule};
 use crate::step::{Step, Work};
@@ -75,6 +76,8 @@ impl Plan {
     /// [`EngineError`] if the graph is not one of int8 nodes.
     pub fn new(graph: &Graph<'_>, kernel: &'static dyn Kernel) -> Result<Self, EngineError> {
         graph.check()?;
+        let rest = without_idle_channels(graph);
+        let graph = rest.as_ref().unwrap_or(graph);
         let Lowered { mut steps, packings, slots, constants, borders, weights_bytes, arena } =
             lower(graph, kernel)?;
         let (starts, arena_bytes) = arena.places();
@@ -129,6 +132,8 @@ impl Plan {
         if given < needed {
             return Err(EngineError::Memory { given, needed });
         }
+        let rest = without_idle_channels(graph);
+        let graph = rest.as_ref().unwrap_or(graph);
         let start = memory.as_ptr().align_offset(LINE);
         let weights = start..start + self.weights_bytes;
         let arena: Range<usize> = weights.end..weights.end + self.arena_bytes;

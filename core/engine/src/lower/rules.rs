@@ -1,24 +1,17 @@
 //! Rules of rounding, and the tables that are made of them.
 use edgemill_kernels::int8::{Addend, Output, quantized};
-use edgemill_model::graph::{Clamp, ValueId};
+use edgemill_model::graph::{Clamp, Graph, ValueId};
 use edgemill_model::tensor::{DType, Quantization};
 
 use super::{Lowering, whole};
 use crate::EngineError;
+use crate::pack::rule;
 use crate::step::Work;
 
 impl Lowering<'_> {
-    /// What may come out of a node that clamps real numbers.
+    /// As [`output`].
     pub(super) fn output(&self, id: ValueId, clamp: Clamp) -> Output {
-        let Quantization { scale, zero_point } = self.rule(id);
-        // Bytes of 0 to 255 are elements 128 below them.
-        let below = if self.dtype(id) == DType::U8 { 128 } else { 0 };
-        let zero_point = zero_point - below;
-        let element = |real: f32| {
-            let steps = (f64::from(real) / f64::from(scale)).round_ties_even();
-            steps.clamp(-1e6, 1e6) + f64::from(zero_point)
-        };
-        Output::new(zero_point, whole(element(clamp.low)), whole(element(clamp.high)))
+        output(self.graph, id, clamp)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 once, which is meant")]
@@ -78,4 +71,17 @@ impl Lowering<'_> {
         let (scale, output) = (self.rule(id).scale, self.output(id, Clamp::NONE));
         self.step(id, &[x], Work::Softmax { axis, table, scale, output })
     }
+}
+
+/// What may come out of a node that clamps real numbers.
+pub(crate) fn output(graph: &Graph<'_>, id: ValueId, clamp: Clamp) -> Output {
+    let Quantization { scale, zero_point } = rule(graph, id);
+    // Bytes of 0 to 255 are elements 128 below them.
+    let below = if graph.value(id).spec().dtype == DType::U8 { 128 } else { 0 };
+    let zero_point = zero_point - below;
+    let element = |real: f32| {
+        let steps = (f64::from(real) / f64::from(scale)).round_ties_even();
+        steps.clamp(-1e6, 1e6) + f64::from(zero_point)
+    };
+    Output::new(zero_point, whole(element(clamp.low)), whole(element(clamp.high)))
 }
