@@ -47,6 +47,18 @@ pub fn cargo_test(root: &Path, args: &[&str]) -> Result<()> {
     run_command(with_target(&mut test, root, compiler).args(args))
 }
 
+/// As [`cargo_test`], on an emulated processor of that name.
+pub fn cargo_test_on(root: &Path, processor: &str, args: &[&str]) -> Result<()> {
+    let compiler = prepare()?;
+    host_packages::ensure(&[Need::QemuUser, Need::Arm64Libc])?;
+    let mut test = Command::new("timeout");
+    test.args(["--kill-after=10", TEST_LIMIT_S, env!("CARGO"), "test"]);
+    // What names the target comes before what `cross.toml` says of all of its kind.
+    let runner = format!("qemu-aarch64-static -cpu {processor}");
+    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
+    run_command(with_target(&mut test, root, compiler).args(args))
+}
+
 /// Builds one test program for the board's target, without running it, and says where it is.
 pub fn test_program(root: &Path, selection: &[&str]) -> Result<PathBuf> {
     let compiler = prepare()?;

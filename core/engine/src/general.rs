@@ -89,21 +89,12 @@ impl General {
 pub(crate) enum Two {
     /// Where a is not at its zero point, b by a table; elsewhere what is there stays.
     Choose { zero_point: i32, table: Box<[u8; 256]> },
-    /// A product of matrices for each pair of places.
-    MatMul {
-        places: Vec<[usize; 2]>,
-        size: [usize; 3],
-        zero_points: [i32; 2],
-        multiplier: f32,
-        output: Output,
-    },
 }
 
 impl Two {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Choose { .. } => "select",
-            Self::MatMul { .. } => "matrices",
         }
     }
 
@@ -114,27 +105,6 @@ impl Two {
                 for (y, (&a, &b)) in all {
                     if value(a, flip) != *zero_point {
                         *y = table[usize::from(b)];
-                    }
-                }
-            }
-            Self::MatMul {
-                places,
-                size: [rows, depth, columns],
-                zero_points,
-                multiplier,
-                output,
-            } => {
-                let y = y.chunks_exact_mut(rows * columns);
-                for (&[at_a, at_b], y) in places.iter().zip(y) {
-                    let (a, b) = (&a[at_a..], &b[at_b..]);
-                    for (i, y) in y.iter_mut().enumerate() {
-                        let (row, column) = (i / columns, i % columns);
-                        let product = |k: usize| {
-                            (value(a[row * depth + k], flip) - zero_points[0])
-                                * (value(b[k * columns + column], flip) - zero_points[1])
-                        };
-                        let sum = (0..*depth).map(product).fold(0, i32::wrapping_add);
-                        *y = output.of_sum(sum, *multiplier).cast_unsigned() ^ flip;
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Work on real numbers, which stand little-endian in memory: what a quantized network has between a dequantization and
 //! the next quantization, or at its end. Plain loops.
+use edgemill_kernels::int8::Spread;
 use edgemill_model::graph::{Clamp, Function, Pair, Reduction};
 
 /// Of one input.
@@ -44,19 +45,43 @@ impl Real {
     }
 }
 
-/// Of two inputs of one shape.
+/// Of two inputs, of which one may be repeated.
 pub(crate) struct RealPair {
     pub function: Pair,
     pub clamp: Clamp,
+    pub spread: Spread,
 }
 
 impl RealPair {
     pub fn run(&self, a: &[u8], b: &[u8], y: &mut [u8]) {
-        let sides = a.as_chunks::<WORD>().0.iter().zip(b.as_chunks::<WORD>().0);
-        for (y, (&a, &b)) in y.as_chunks_mut::<WORD>().0.iter_mut().zip(sides) {
-            let made = self.function.apply(f32::from_le_bytes(a), f32::from_le_bytes(b));
-            *y = bounded(made, self.clamp).to_le_bytes();
+        // Those that are usual have loops of their own.
+        match self.function {
+            Pair::Add => self.each(a, b, y, |a, b| a + b),
+            Pair::Sub => self.each(a, b, y, |a, b| a - b),
+            Pair::Mul => self.each(a, b, y, |a, b| a * b),
+            function => self.each(a, b, y, |a, b| function.apply(a, b)),
         }
+    }
+
+    fn each(&self, a: &[u8], b: &[u8], y: &mut [u8], function: impl Fn(f32, f32) -> f32) {
+        let [a, b] = [a, b].map(|side| side.as_chunks::<WORD>().0);
+        let (run, [one_a, one_b]) = (self.spread.run(), self.spread.single());
+        let mut runs = y.as_chunks_mut::<WORD>().0.chunks_exact_mut(run);
+        let made = |a: &[u8; WORD], b: &[u8; WORD]| {
+            let [a, b] = [a, b].map(|word| f32::from_le_bytes(*word));
+            bounded(function(a, b), self.clamp).to_le_bytes()
+        };
+        self.spread.each(|[at_a, at_b]| {
+            let y = runs.next().expect("the result has a place for each run").iter_mut();
+            match (one_a, one_b) {
+                (false, false) => {
+                    let sides = a[at_a..].iter().zip(&b[at_b..]);
+                    y.zip(sides).for_each(|(y, (a, b))| *y = made(a, b));
+                }
+                (true, _) => y.zip(&b[at_b..]).for_each(|(y, b)| *y = made(&a[at_a], b)),
+                (_, true) => y.zip(&a[at_a..]).for_each(|(y, a)| *y = made(a, &b[at_b])),
+            }
+        });
     }
 }
 

@@ -2,8 +2,8 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Border, Convolution, Depthwise, Elementwise, Kernel, Mean, Output, Pair, Pool, Resize,
-    Spread,
+    self, Border, Convolution, Depthwise, Elementwise, Kernel, Matrices, Mean, Output, Pair, Pool,
+    Resize, Spread,
 };
 
 use edgemill_kernels::team::{MAX_THREADS, Team};
@@ -67,6 +67,7 @@ pub(crate) enum Work {
     Move(Move),
     General(General),
     Two(Two),
+    Matrices(Matrices),
     Real(Real),
     RealPair(RealPair),
     Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
@@ -264,7 +265,7 @@ impl Work {
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
             Self::Real(work) => work.run(x, y),
-            Self::Pairs { .. } | Self::Two(_) | Self::RealPair(_) => {
+            Self::Pairs { .. } | Self::Two(_) | Self::RealPair(_) | Self::Matrices(_) => {
                 unreachable!("it has two inputs")
             }
             Self::Surround { .. } => unreachable!("it has no input"),
@@ -286,6 +287,9 @@ impl Work {
             }
             Self::Two(work) => work.run(kernel.flip(), a, b, y),
             Self::RealPair(work) => work.run(a, b, y),
+            Self::Matrices(matrices) => {
+                kernel.elementwise(Elementwise::Matrices { matrices, sides: [a, b], y });
+            }
             _ => unreachable!("it has one input"),
         }
     }
@@ -306,6 +310,7 @@ impl Work {
             Self::Two(work) => work.name(),
             Self::Real(work) => work.name(),
             Self::RealPair(_) => "real pair",
+            Self::Matrices(_) => "matrices",
             Self::Softmax { .. } => "softmax",
             Self::Quantize { .. } => "quantize",
             Self::Dequantize { .. } => "dequantize",

@@ -8,8 +8,8 @@
     reason = "the plain arithmetic that the kernels are held against"
 )]
 use edgemill_kernels::int8::{
-    self, Addend, Border, Convolution, Depthwise, Elementwise, Filter, Kernel, Mean, Output, Pair,
-    Place, Pool, Real, Resize, SLACK, Spread,
+    self, Addend, Border, Convolution, Depthwise, Elementwise, Filter, Kernel, Matrices, Mean,
+    Output, Pair, Place, Pool, Real, Resize, SLACK, Spread,
 };
 
 /// Counts the cases that each kernel has run, so that one that is available and was not tried fails the test.
@@ -483,6 +483,43 @@ fn plain_pair(pair: Pair, [a, b]: [i32; 2], output: Output) -> i8 {
     };
     // What is no number is the least.
     plain_rounding(if steps.is_nan() { f32::NEG_INFINITY } else { steps }, output)
+}
+
+#[test]
+fn matrices_equal_plain_sums() {
+    let (mut random, mut tried) = (Random(12), Tried::default());
+    for number in 0..150 {
+        let (rows, columns) = (1 + random.below(9), 1 + random.below(80));
+        let depth = 1 + random.below([20, 600][number % 2]);
+        let pairs = 1 + random.below(3);
+        let values = [random.bytes(pairs * rows * depth), random.bytes(depth * columns)];
+        let zero_points = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
+        let output = Output::new(random.below(256) as i32 - 128, -128, 100);
+        let places = (0..pairs).map(|pair| [pair * rows * depth, 0]).collect();
+        let multiplier = 1.0 / (1 + random.below(100_000)) as f32;
+        let matrices = Matrices { places, rows, depth, columns, zero_points, multiplier, output };
+        let steps = |side: usize, at: usize| i32::from(values[side][at] as i8) - zero_points[side];
+        let plain: Vec<i8> = (0..pairs * rows * columns)
+            .map(|i| {
+                let (row, column) = (i / columns, i % columns);
+                let product = |k: usize| steps(0, row * depth + k) * steps(1, k * columns + column);
+                let sum: i32 = (0..depth).map(product).sum();
+                plain_rounding(sum as f32 * multiplier, output)
+            })
+            .collect();
+        for kernel in int8::available() {
+            let flip = kernel.flip();
+            let values = values.each_ref().map(|v| v.iter().map(|b| b ^ flip).collect::<Vec<_>>());
+            let sides = [&values[0][..], &values[1][..]];
+            let mut y = vec![0; plain.len()];
+            let (matrices, y_) = (&matrices, &mut y[..]);
+            kernel.elementwise(Elementwise::Matrices { matrices, sides, y: y_ });
+            let made: Vec<i8> = y.iter().map(|b| (b ^ flip) as i8).collect();
+            assert_eq!(made, plain, "{}, case {number}: {matrices:?}", kernel.name());
+            tried.ran(kernel);
+        }
+    }
+    tried.all(150);
 }
 
 #[test]

@@ -90,14 +90,24 @@ fn native(root: &Path) -> Result<()> {
     run(&mut cargo(root, &["test", "--release", "--locked", "--workspace", "--no-fail-fast"]))
 }
 
-/// The same tests as a board would run them, and pipelines of the plugins built for it.
+/// Processors that have other instructions than the emulator's best: neither has the dot product.
+const OLDER_PROCESSORS: [&str; 2] = ["cortex-a53", "cortex-a72"];
+
+/// The same tests as a board would run them, and pipelines of the plugins built for it; those of the kernels on older
+/// processors as well.
 fn aarch64(root: &Path) -> Result<()> {
     cross::run(root)?;
     let mut words = Vec::new();
     for name in ON_THE_BOARD {
         words.extend(["-p", name]);
     }
-    cross::cargo_test(root, &words)
+    cross::cargo_test(root, &words)?;
+    for processor in OLDER_PROCESSORS {
+        eprintln!("-- on {processor}");
+        let kernels = ["-p", "edgemill-kernels", "-p", "edgemill-engine"];
+        cross::cargo_test_on(root, processor, &kernels)?;
+    }
+    Ok(())
 }
 
 /// The int8 outputs of every test picture, on both processors, byte for byte; and of pictures prepared wrongly, which

@@ -1,5 +1,5 @@
 //! Nodes that are not convolutions, pools or moves.
-use edgemill_kernels::int8::{Addend, Output, Pair, Place, Pool, Real, Resize};
+use edgemill_kernels::int8::{Addend, Matrices, Output, Pair, Place, Pool, Real, Resize};
 use edgemill_model::graph::{Clamp, Node, Op, Pair as Function, Reduction, ValueId};
 use edgemill_model::tensor::{DType, Quantization};
 
@@ -79,14 +79,16 @@ impl Lowering<'_> {
             offsets((0..before).map(axis))
         };
         let sides = [places(&of_a, &self.strides(a)), places(&of_b, &self.strides(b))];
-        let work = Two::MatMul {
+        let matrices = Matrices {
             places: sides[0].iter().zip(&sides[1]).map(|(&a, &b)| [a, b]).collect(),
-            size: [rows, depth, columns],
+            rows,
+            depth,
+            columns,
             zero_points: rules.map(|rule| rule.zero_point),
             multiplier: product(rules, self.rule(id).scale),
             output: self.output(id, Clamp::NONE),
         };
-        self.step(id, &[a, b], Work::Two(work))
+        self.step(id, &[a, b], Work::Matrices(matrices))
     }
 
     pub(super) fn reduce(

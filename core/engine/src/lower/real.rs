@@ -23,9 +23,9 @@ impl Lowering<'_> {
             Op::LogSoftmax => Real::Softmax { axis, log: true },
             Op::Reduce { by, axes } => self.real_reduce(x, *by, axes),
             Op::Binary { function, clamp } => {
-                let shape = self.shape(id);
-                let inputs = [0, 1].map(|side| self.repeated(id, node.inputs[side], &shape));
-                let pair = RealPair { function: *function, clamp: *clamp };
+                let (spread, shapes) = self.spread(id, [x, node.inputs[1]]);
+                let inputs = [0, 1].map(|side| self.repeated(id, node.inputs[side], &shapes[side]));
+                let pair = RealPair { function: *function, clamp: *clamp, spread };
                 self.step_from(id, inputs.into(), Work::RealPair(pair));
                 return Ok(true);
             }

@@ -1,4 +1,5 @@
 //! What is done to elements one by one, and the moving of bytes.
+use super::matrices::Matrices;
 use super::pairs::{Addend, Pair, Spread, pairs};
 use super::pool::{Mean, Pool, average_pool, max_pool};
 use super::resize::Resize;
@@ -75,6 +76,15 @@ pub enum Elementwise<'a> {
         /// Elements.
         y: &'a mut [u8],
     },
+    /// `y` = products of matrices.
+    Matrices {
+        /// Which.
+        matrices: &'a Matrices,
+        /// Elements.
+        sides: [&'a [u8]; 2],
+        /// Elements.
+        y: &'a mut [u8],
+    },
     /// `y` = `table` at every byte of `x`.
     Translate {
         /// For each byte in memory.
@@ -145,6 +155,7 @@ impl Elementwise<'_> {
             Self::Pairs { pair, output, spread, sides, y } => {
                 pairs(flip, pair, output, spread, sides, y);
             }
+            Self::Matrices { matrices, sides, y } => matrices.run(flip, sides, y),
             Self::Translate { table, x, y } => translate(table, x, y),
             Self::Resize { resize, x, y } => resize.run(flip, x, y),
             Self::MaxPool { pool, x, y } => max_pool(pool, flip, x, y),

@@ -8,6 +8,7 @@
 mod convolution;
 mod depthwise;
 mod elementwise;
+mod matrices;
 mod packing;
 mod pairs;
 mod peak;
@@ -24,6 +25,7 @@ mod x86_64;
 pub use convolution::{Convolution, MAX_MEMBERS, SLACK};
 pub use depthwise::Depthwise;
 pub use elementwise::{Border, Elementwise, flip_into, pad, softmax};
+pub use matrices::Matrices;
 pub use packing::{Filter, Panels};
 pub use pairs::{Addend, Pair, Real, Spread};
 pub use peak::peak_macs_per_us;

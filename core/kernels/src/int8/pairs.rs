@@ -110,6 +110,18 @@ impl Spread {
         Self::new(&[(elements, [true; 2])])
     }
 
+    /// Elements of a run, which follow each other in the result.
+    #[must_use]
+    pub const fn run(&self) -> usize {
+        self.run
+    }
+
+    /// Whether a side has one element for a whole run; else it has as many as the run.
+    #[must_use]
+    pub const fn single(&self) -> [bool; 2] {
+        self.single
+    }
+
     /// Whether runs are so short that it pays to repeat a side before, so that they become longer.
     #[must_use]
     pub fn is_short(&self) -> bool {
@@ -125,7 +137,7 @@ impl Spread {
 
     /// Calls `run` with where each run begins on both sides, in the result's order.
     #[inline(always)]
-    fn each(&self, mut run: impl FnMut([usize; 2])) {
+    pub fn each(&self, mut run: impl FnMut([usize; 2])) {
         let (mut index, mut at) = ([0; MAX_AXES], [0; 2]);
         loop {
             run(at);
