@@ -200,6 +200,16 @@ fn pack_block<L: Lanes>(
     }
 }
 
+/// # Panics
+/// If a slice is smaller than `job` says; `x` is to have [`super::SLACK`] bytes more.
+pub(super) fn check<W: Lanes, N: Lanes>(job: &Depthwise, packed: &[u8], x: &[u8], y: &[u8]) {
+    let (needed, reads) = (packed_bytes::<W, N>(job), job.input_bytes());
+    assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
+    let reads = reads.saturating_add(super::SLACK);
+    assert!(x.len() >= reads, "{} bytes in, {reads} needed", x.len());
+    assert!(y.len() >= job.output_bytes(), "{} bytes out", y.len());
+}
+
 /// Computes `y` from `x`.
 ///
 /// # Safety
@@ -214,11 +224,7 @@ pub(super) unsafe fn run<W: Lanes, N: Lanes>(
     x: &[u8],
     y: &mut [u8],
 ) {
-    let (needed, reads) = (packed_bytes::<W, N>(job), job.input_bytes());
-    assert!(packed.len() >= needed, "{} bytes of weights, {needed} needed", packed.len());
-    let reads = reads.saturating_add(super::SLACK);
-    assert!(x.len() >= reads, "{} bytes in, {reads} needed", x.len());
-    assert!(y.len() >= job.output_bytes(), "{} bytes out", y.len());
+    check::<W, N>(job, packed, x, y);
     let merged = job.merged(W::WIDTH);
     // Of a large picture, so few rows at a time that they stay in the nearest cache until all blocks have read them.
     let all = job.height * job.row_step;

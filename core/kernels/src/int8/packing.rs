@@ -1,8 +1,8 @@
 //! Weights in the order in which a kernel reads them.
 //!
 //! Output channels are cut into panels of columns. A panel holds, one after the other: what each column's sum starts
-//! from (int32), each column's multiplier (f32), and then, for every four neighbouring elements of a window, four
-//! weights of each column. A window whose segments are no multiple of four is filled up with weights of 0; so
+//! from (int32), each column's multiplier (f32), and then, for every step of neighbouring elements of a window, four or
+//! eight, as many weights of each column. A window whose segments are no whole steps is filled up with weights of 0; so
 //! are the columns of the last panel.
 
 /// How a kernel wants output channels cut up.
@@ -12,6 +12,8 @@ pub struct Panels {
     pub widest: usize,
     /// The last panel's columns are a multiple of this.
     pub grain: usize,
+    /// Neighbouring elements of a window that one step takes.
+    pub step: usize,
 }
 
 /// The weights of one convolution, as a graph has them.
@@ -57,7 +59,9 @@ impl Panels {
         segments: usize,
         segment: usize,
     ) -> impl Iterator<Item = Panel> {
-        let column_bytes = segments.saturating_mul(whole_steps(segment)).saturating_add(HEADER);
+        let column_bytes = segments
+            .saturating_mul(segment.div_ceil(self.step).saturating_mul(self.step))
+            .saturating_add(HEADER);
         (0..columns).step_by(self.widest).map(move |first_column| {
             let columns = self.widest.min(columns - first_column);
             let width = columns.next_multiple_of(self.grain);
@@ -73,7 +77,7 @@ impl Panels {
     /// If `out` has fewer than [`Panels::packed_bytes`].
     pub fn pack(self, filter: &Filter<'_>, columns: usize, flip: u8, out: &mut [u8]) {
         for panel in self.cut(columns, filter.segments, filter.segment) {
-            filter.pack_panel(panel, flip, &mut out[panel.start..][..panel.bytes]);
+            filter.pack_panel(panel, self.step, flip, &mut out[panel.start..][..panel.bytes]);
         }
     }
 }
@@ -87,7 +91,7 @@ pub(super) fn whole_steps(segment: usize) -> usize {
 const HEADER: usize = 8;
 
 impl Filter<'_> {
-    fn pack_panel(&self, panel: Panel, flip: u8, out: &mut [u8]) {
+    fn pack_panel(&self, panel: Panel, step: usize, flip: u8, out: &mut [u8]) {
         out.fill(0);
         let (starts, rest) = out.split_at_mut(4 * panel.width);
         let (multipliers, steps) = rest.split_at_mut(4 * panel.width);
@@ -97,17 +101,17 @@ impl Filter<'_> {
             let column = panel.first_column + c;
             starts[c] = self.start(column, flip).to_le_bytes();
             multipliers[c] = (self.multipliers)(column).to_le_bytes();
-            self.pack_column(column, c, panel.width, steps);
+            self.pack_column(column, c, panel.width, step, steps);
         }
     }
 
-    fn pack_column(&self, column: usize, c: usize, width: usize, steps: &mut [u8]) {
-        let steps = steps.as_chunks_mut::<4>().0;
+    fn pack_column(&self, column: usize, c: usize, width: usize, step: usize, out: &mut [u8]) {
         let weights = self.column(column).chunks_exact(self.segment);
-        let per_segment = self.segment.div_ceil(4);
+        let per_segment = self.segment.div_ceil(step);
         for (s, segment) in weights.enumerate() {
-            for (k, four) in segment.chunks(4).enumerate() {
-                steps[(s * per_segment + k) * width + c][..four.len()].copy_from_slice(four);
+            for (k, part) in segment.chunks(step).enumerate() {
+                out[((s * per_segment + k) * width + c) * step..][..part.len()]
+                    .copy_from_slice(part);
             }
         }
     }

@@ -9,7 +9,7 @@ use super::rounding::Output;
 /// Plain Rust, for any processor.
 pub(super) struct Scalar;
 
-const PANELS: Panels = Panels { widest: 8, grain: 8 };
+const PANELS: Panels = Panels { widest: 8, grain: 8, step: 4 };
 
 impl Kernel for Scalar {
     fn name(&self) -> &'static str {

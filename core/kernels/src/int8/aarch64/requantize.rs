@@ -3,7 +3,8 @@ use std::arch::aarch64::{
     float32x4_t, int8x16_t, int16x8_t, int32x4_t, vcombine_s8, vcvtnq_s32_f32, vcvtq_f32_s32,
     vdupq_n_s8, vdupq_n_s16, vextq_s8, vget_low_s8, vgetq_lane_s32, vld1q_f32, vmaxq_s8, vminq_s8,
     vmulq_f32, vqaddq_s16, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32,
-    vreinterpretq_s32_s8, vst1_s8, vst1q_s8,
+    vreinterpretq_s8_s16, vreinterpretq_s32_s8, vreinterpretq_s64_s8, vst1_s8, vst1q_lane_s64,
+    vst1q_s8,
 };
 
 use super::tiles::LANES;
@@ -15,6 +16,8 @@ pub struct Rule {
     zero_point: int16x8_t,
     low: int8x16_t,
     high: int8x16_t,
+    /// Fewer elements may come out than a byte has.
+    pub clamps: bool,
 }
 
 impl Rule {
@@ -24,12 +27,13 @@ impl Rule {
         // SAFETY: every 64-bit ARM has NEON.
         unsafe {
             let [low, high] = [low, high].map(|byte| vdupq_n_s8(byte.cast_signed()));
-            Self { zero_point: vdupq_n_s16(output.wide_zero_point(0)), low, high }
+            let zero_point = vdupq_n_s16(output.wide_zero_point(0));
+            Self { zero_point, low, high, clamps: (output.low(), output.high()) != (-128, 127) }
         }
     }
 
-    /// Bytes of `V` vectors of sums. `fcvtns` and every narrowing stop at the least and the greatest number, so that
-    /// clamping last is the same as clamping first: both bounds are whole numbers.
+    /// Bytes of `V` vectors of sums, not clamped yet. `fcvtns` and every narrowing stop at the least and the greatest
+    /// number, so that clamping last is the same as clamping first: both bounds are whole numbers.
     #[inline(always)]
     pub fn bytes<const V: usize>(
         &self,
@@ -46,9 +50,22 @@ impl Rule {
                 vqaddq_s16(both, self.zero_point)
             };
             let low = vqmovn_s16(pair(0));
-            let bytes = if V > 2 { vqmovn_high_s16(low, pair(2)) } else { vcombine_s8(low, low) };
-            vminq_s8(vmaxq_s8(bytes, self.low), self.high)
+            if V > 2 { vqmovn_high_s16(low, pair(2)) } else { vcombine_s8(low, low) }
         }
+    }
+
+    /// Zero point, least and greatest element, for loops that read them.
+    #[inline(always)]
+    pub fn vectors(&self) -> [int8x16_t; 3] {
+        // SAFETY: every 64-bit ARM has NEON.
+        [unsafe { vreinterpretq_s8_s16(self.zero_point) }, self.low, self.high]
+    }
+
+    /// What the least and the greatest element leave of them.
+    #[inline(always)]
+    pub fn clamp(&self, bytes: int8x16_t) -> int8x16_t {
+        // SAFETY: every 64-bit ARM has NEON.
+        unsafe { vminq_s8(vmaxq_s8(bytes, self.low), self.high) }
     }
 }
 
@@ -67,27 +84,31 @@ impl<const V: usize> Multipliers<V> {
     }
 }
 
-/// Writes the first `count` bytes, of `V` vectors of sums.
+/// Writes as many bytes as `V` vectors of sums make, where `upper` is, the upper half.
 ///
 /// # Safety
-/// `out` has room for `count` bytes, at most four times `V`.
+/// `out` has room for them.
 #[inline(always)]
-pub unsafe fn write<const V: usize>(bytes: int8x16_t, out: *mut u8, count: usize) {
+pub unsafe fn write<const V: usize>(bytes: int8x16_t, upper: bool, out: *mut u8) {
     // SAFETY: the caller's promise.
     unsafe {
-        match (V, count) {
-            (4, 16) => vst1q_s8(out.cast(), bytes),
-            (2, 8) => vst1_s8(out.cast(), vget_low_s8(bytes)),
-            _ => write_some(bytes, out, count),
+        match V {
+            4 => vst1q_s8(out.cast(), bytes),
+            2 if upper => vst1q_lane_s64::<1>(out.cast(), vreinterpretq_s64_s8(bytes)),
+            2 => vst1_s8(out.cast(), vget_low_s8(bytes)),
+            _ => write_some(bytes, out, LANES * V),
         }
     }
 }
 
-/// As [`write`], for any count. Apart from it, so that loops over pixels stay small enough to be unrolled: only then do
-/// sums stay in registers.
+/// Writes the first `count` bytes. Apart from its callers, so that loops over pixels stay small enough to be unrolled: only
+/// then do sums stay in registers.
+///
+/// # Safety
+/// `out` has room for `count` bytes, at most 16.
 #[cold]
 #[inline(never)]
-unsafe fn write_some(bytes: int8x16_t, out: *mut u8, count: usize) {
+pub unsafe fn write_some(bytes: int8x16_t, out: *mut u8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         let (mut rest, mut out) = (bytes, out);

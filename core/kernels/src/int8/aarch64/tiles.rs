@@ -1,8 +1,8 @@
 //! What the kernels' convolutions have in common: the way over panels, rows and tiles, the greatest of several windows,
 //! rounding and writing. A kernel only sums up windows.
-use std::arch::aarch64::{int32x4_t, vmaxq_s32};
+use std::arch::aarch64::{int32x4_t, vdupq_n_s8, vextq_s8, vmaxq_s32};
 
-use super::requantize::{Multipliers, Rule, write};
+use super::requantize::{Multipliers, Rule, write, write_some};
 use crate::int8::convolution::{Convolution, Operands};
 use crate::int8::packing::Panels;
 
@@ -12,6 +12,17 @@ pub const LANES: usize = 4;
 /// Bytes that may be read beyond a segment in whole steps of four: 16 are read at once.
 const BEYOND: usize = 12;
 
+/// A window's segments.
+#[derive(Clone, Copy)]
+pub struct Segments<'a> {
+    /// Where each begins, in bytes from where the window does.
+    pub offsets: &'a [usize],
+    /// Elements of each.
+    pub elements: usize,
+    /// The products of two with any elements can be added in 16 bits.
+    pub two_products_fit: bool,
+}
+
 /// Sums of windows.
 ///
 /// # Safety
@@ -20,12 +31,12 @@ const BEYOND: usize = 12;
 pub unsafe trait Windows {
     /// Its panels have at most four vectors.
     const PANELS: Panels;
-    /// Windows of a tile of one or two vectors of columns, where a pixel is one window.
+    /// Windows of a tile of two vectors of columns, where a pixel is one window: four or eight.
     const TALL: usize;
 
-    /// `V` vectors of sums of `R` windows, the first at `x`. `packed` is a panel of `V` vectors.
+    /// `V` vectors of sums of `R` windows, which begin so many bytes from `x`. `packed` is a panel of `V` vectors.
     unsafe fn sums<const V: usize, const R: usize>(
-        job: &Convolution,
+        segments: Segments<'_>,
         packed: *const u8,
         x: *const u8,
         windows: [usize; R],
@@ -102,7 +113,7 @@ impl Block<'_> {
     unsafe fn members<W: Windows, const V: usize>(&self, rows: &Rows) {
         // SAFETY: the caller's promise.
         unsafe {
-            match (self.job.members.len(), V <= 2 && W::TALL == 8) {
+            match (self.job.members.len(), V == 2 && W::TALL == 8) {
                 (1, true) if rows.width >= 8 => self.rows::<W, V, 8, 1>(rows),
                 (1, _) if rows.width >= 4 => self.rows::<W, V, 4, 1>(rows),
                 (1, _) => self.rows::<W, V, 1, 1>(rows),
@@ -121,48 +132,113 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn rows<W: Windows, const V: usize, const R: usize, const M: usize>(&self, rows: &Rows) {
         let pixels = R / M;
+        let segments = Segments {
+            offsets: &self.job.offsets,
+            elements: self.job.segment,
+            two_products_fit: self.job.two_products_fit,
+        };
+        let store =
+            Store { rule: self.rule, whole: self.columns == LANES * V, columns: self.columns };
+        let packed = self.packed;
         let [input, output] = rows.pixel_steps;
         let windows: [usize; R] = std::array::from_fn(|r| r / M * input + self.job.members[r % M]);
         for row in 0..rows.height {
-            let x = self.x.wrapping_add(row * rows.row_steps[0]);
-            let y = self.y.wrapping_add(row * rows.row_steps[1]);
-            let mut at = 0;
+            let mut x = self.x.wrapping_add(row * rows.row_steps[0]);
+            let mut y = self.y.wrapping_add(row * rows.row_steps[1]);
+            let mut left = rows.width;
             loop {
-                // SAFETY: the caller's promise; the pixels lie in the row.
+                // SAFETY: the caller's promise; the pixels lie in the row. The multipliers follow the starts, as `packing`
+                // says; `Operands` has checked the output.
                 unsafe {
-                    let sums =
-                        W::sums::<V, R>(self.job, self.packed, x.wrapping_add(at * input), windows);
-                    self.store::<V, R, M>(sums, y.wrapping_add(at * output), output);
+                    let sums = W::sums::<V, R>(segments, packed, x, windows);
+                    store.tile::<V, R, M>(sums, packed.wrapping_add(4 * LANES * V), y, output);
                 }
-                at += pixels;
-                if at >= rows.width {
+                left -= pixels;
+                if left == 0 {
                     break;
                 }
-                at = at.min(rows.width - pixels);
+                // Back, where fewer are left than a tile has.
+                let next = pixels - pixels.saturating_sub(left);
+                left = left.max(pixels);
+                x = x.wrapping_add(next * input);
+                y = y.wrapping_add(next * output);
             }
         }
     }
+}
 
+/// How sums of a panel are written.
+#[derive(Clone, Copy)]
+struct Store {
+    rule: Rule,
+    /// All columns of the panel.
+    whole: bool,
+    columns: usize,
+}
+
+impl Store {
+    /// The greatest of `M` windows each, rounded and written, `step` bytes from one pixel to the next.
+    ///
+    /// # Safety
+    /// There are `V` vectors of multipliers, and room for every pixel's columns.
     #[inline(always)]
-    unsafe fn store<const V: usize, const R: usize, const M: usize>(
+    unsafe fn tile<const V: usize, const R: usize, const M: usize>(
         &self,
         sums: [[int32x4_t; V]; R],
+        multipliers: *const u8,
         y: *mut u8,
         step: usize,
     ) {
-        // SAFETY: the multipliers follow the starts, as `packing` says; `Operands` has checked the output.
+        let pixels = R / M;
+        // Two pixels of eight columns are rounded as one of 16.
+        let two = V == 2 && pixels.is_multiple_of(2);
+        // SAFETY: the caller's promise; every 64-bit ARM has NEON.
         unsafe {
-            let multipliers = Multipliers::<V>::load(self.packed.wrapping_add(4 * LANES * V));
-            for pixel in 0..R / M {
-                let mut greatest = sums[pixel * M];
-                for m in 1..M {
-                    for v in 0..V {
-                        greatest[v] = vmaxq_s32(greatest[v], sums[pixel * M + m][v]);
-                    }
+            let m = Multipliers::<V>::load(multipliers).0;
+            let mut bytes = [vdupq_n_s8(0); R];
+            for pixel in 0..pixels {
+                let even = if two { pixel / 2 * 2 } else { pixel };
+                let a = greatest::<V, R, M>(&sums, even);
+                bytes[pixel] = if two {
+                    let b = greatest::<V, R, M>(&sums, even + 1);
+                    self.rule
+                        .bytes([a[0], a[V - 1], b[0], b[V - 1]], [m[0], m[V - 1], m[0], m[V - 1]])
+                } else {
+                    self.rule.bytes(a, m)
+                };
+            }
+            if self.whole && !self.rule.clamps {
+                for pixel in 0..pixels {
+                    write::<V>(bytes[pixel], two && pixel % 2 == 1, y.wrapping_add(pixel * step));
                 }
-                let bytes = self.rule.bytes(greatest, multipliers.0);
-                write::<V>(bytes, y.wrapping_add(pixel * step), self.columns);
+            } else if self.whole {
+                for pixel in 0..pixels {
+                    let bytes = self.rule.clamp(bytes[pixel]);
+                    write::<V>(bytes, two && pixel % 2 == 1, y.wrapping_add(pixel * step));
+                }
+            } else {
+                for pixel in 0..pixels {
+                    let own = bytes[pixel];
+                    let own = if two && pixel % 2 == 1 { vextq_s8::<8>(own, own) } else { own };
+                    write_some(self.rule.clamp(own), y.wrapping_add(pixel * step), self.columns);
+                }
             }
         }
     }
+}
+
+/// The greatest sums of a pixel's windows.
+#[inline(always)]
+fn greatest<const V: usize, const R: usize, const M: usize>(
+    sums: &[[int32x4_t; V]; R],
+    pixel: usize,
+) -> [int32x4_t; V] {
+    let mut greatest = sums[pixel * M];
+    for m in 1..M {
+        for v in 0..V {
+            // SAFETY: every 64-bit ARM has NEON.
+            greatest[v] = unsafe { vmaxq_s32(greatest[v], sums[pixel * M + m][v]) };
+        }
+    }
+    greatest
 }

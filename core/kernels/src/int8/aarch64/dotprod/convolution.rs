@@ -3,8 +3,9 @@ use std::arch::aarch64::{int8x16_t, int32x4_t, vld1q_s8};
 use std::arch::asm;
 
 use super::super::loads;
-use super::super::tiles::{self, LANES, Windows};
-use crate::int8::convolution::{Convolution, Operands};
+use super::super::tiles::{self, LANES, Segments, Windows};
+use super::tile;
+use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
 
 /// Runs all tiles.
@@ -26,42 +27,66 @@ unsafe impl Windows for Dots {
 
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
-        job: &Convolution,
+        segments: Segments<'_>,
         packed: *const u8,
         x: *const u8,
         windows: [usize; R],
     ) -> [[int32x4_t; V]; R] {
-        let mut weights = packed.wrapping_add(8 * LANES * V);
-        let steps = job.segment.div_ceil(4);
-        let (sixteens, rest) = (steps / 4, steps % 4);
-        // SAFETY: the trait's promise, handed on by the caller; a panel begins with what its sums start from.
+        // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
-            let mut sums: [[int32x4_t; V]; R] = std::array::from_fn(|_| loads::words(packed));
-            for &offset in &job.offsets {
-                let mut x = x.wrapping_add(offset);
-                for _ in 0..sixteens {
-                    let rows: [int8x16_t; R] =
-                        std::array::from_fn(|r| vld1q_s8(x.add(windows[r]).cast()));
-                    step::<V, R, 0>(&mut sums, &mut weights, &rows);
-                    step::<V, R, 1>(&mut sums, &mut weights, &rows);
-                    step::<V, R, 2>(&mut sums, &mut weights, &rows);
-                    step::<V, R, 3>(&mut sums, &mut weights, &rows);
-                    x = x.wrapping_add(16);
+            match (V, R) {
+                (4, 4) => {
+                    let sums = tile::wide(segments, packed, x, std::array::from_fn(|r| windows[r]));
+                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
                 }
-                if rest > 0 {
-                    let rows: [int8x16_t; R] =
-                        std::array::from_fn(|r| vld1q_s8(x.add(windows[r]).cast()));
-                    step::<V, R, 0>(&mut sums, &mut weights, &rows);
-                    if rest > 1 {
-                        step::<V, R, 1>(&mut sums, &mut weights, &rows);
-                    }
-                    if rest > 2 {
-                        step::<V, R, 2>(&mut sums, &mut weights, &rows);
-                    }
+                (2, 8) => {
+                    let sums = tile::tall(segments, packed, x, std::array::from_fn(|r| windows[r]));
+                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
+                }
+                _ => plain(segments, packed, x, windows),
+            }
+        }
+    }
+}
+
+/// Any tile, else as `Windows::sums`.
+#[inline(always)]
+unsafe fn plain<const V: usize, const R: usize>(
+    segments: Segments<'_>,
+    packed: *const u8,
+    x: *const u8,
+    windows: [usize; R],
+) -> [[int32x4_t; V]; R] {
+    let mut weights = packed.wrapping_add(8 * LANES * V);
+    let steps = segments.elements.div_ceil(4);
+    let (sixteens, rest) = (steps / 4, steps % 4);
+    // SAFETY: as in `Windows::sums`; a panel begins with what its sums start from.
+    unsafe {
+        let mut sums: [[int32x4_t; V]; R] = std::array::from_fn(|_| loads::words(packed));
+        for &offset in segments.offsets {
+            let mut x = x.wrapping_add(offset);
+            for _ in 0..sixteens {
+                let rows: [int8x16_t; R] =
+                    std::array::from_fn(|r| vld1q_s8(x.add(windows[r]).cast()));
+                step::<V, R, 0>(&mut sums, &mut weights, &rows);
+                step::<V, R, 1>(&mut sums, &mut weights, &rows);
+                step::<V, R, 2>(&mut sums, &mut weights, &rows);
+                step::<V, R, 3>(&mut sums, &mut weights, &rows);
+                x = x.wrapping_add(16);
+            }
+            if rest > 0 {
+                let rows: [int8x16_t; R] =
+                    std::array::from_fn(|r| vld1q_s8(x.add(windows[r]).cast()));
+                step::<V, R, 0>(&mut sums, &mut weights, &rows);
+                if rest > 1 {
+                    step::<V, R, 1>(&mut sums, &mut weights, &rows);
+                }
+                if rest > 2 {
+                    step::<V, R, 2>(&mut sums, &mut weights, &rows);
                 }
             }
-            sums
         }
+        sums
     }
 }
 

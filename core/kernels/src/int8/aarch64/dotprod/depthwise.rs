@@ -5,20 +5,39 @@ use std::arch::aarch64::{
 };
 use std::arch::asm;
 
-use super::super::requantize::{Multipliers, Rule, write};
+use super::super::requantize::{Multipliers, Rule, write, write_some};
+use super::super::rows::{self, WIDTH};
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
+use crate::int8::packing::Filter;
 use crate::int8::rounding::Output;
-
-const WIDTH: usize = 16;
 
 /// 16 channels.
 pub struct Channels;
 
-#[target_feature(enable = "neon,dotprod")]
-pub fn run(job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]) {
-    // SAFETY: this function has the instructions.
-    unsafe { plain::run::<Channels, Channels>(job, packed, x, y) }
+pub fn packed_bytes(job: &Depthwise) -> usize {
+    plain::packed_bytes::<Channels, Channels>(job)
 }
+
+pub fn pack(job: &Depthwise, filter: &Filter<'_>, out: &mut [u8]) {
+    plain::pack::<Channels, Channels>(job, filter, 0, out);
+}
+
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "neon,dotprod")]
+pub unsafe fn run(job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]) {
+    plain::check::<Channels, Channels>(job, packed, x, y);
+    let (from, to) = (x.as_ptr(), y.as_mut_ptr());
+    // SAFETY: this function has the instructions; the three slices have been checked.
+    unsafe {
+        if !rows::run(job, BLOCK_BYTES, packed.as_ptr(), from, to, super::rows::run) {
+            plain::run::<Channels, Channels>(job, packed, x, y);
+        }
+    }
+}
+
+/// A block's starts, its multipliers and its weights of a 3×3 window.
+const BLOCK_BYTES: usize = 8 * WIDTH + 3 * 4 * WIDTH;
 
 // SAFETY: reads and writes what the trait says and no more.
 unsafe impl Lanes for Channels {
@@ -80,7 +99,15 @@ unsafe impl Lanes for Channels {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write::<4>(rule.bytes(sums, Multipliers::load(multipliers).0), out, count) }
+        unsafe {
+            let bytes = rule.bytes(sums, Multipliers::load(multipliers).0);
+            let bytes = if rule.clamps { rule.clamp(bytes) } else { bytes };
+            if count == WIDTH {
+                write::<4>(bytes, false, out);
+            } else {
+                write_some(bytes, out, count);
+            }
+        }
     }
 }
 

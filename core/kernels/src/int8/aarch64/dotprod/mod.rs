@@ -2,61 +2,19 @@
 //! we build with; the instruction is.
 mod convolution;
 mod depthwise;
-
-use crate::int8::convolution::{Convolution, Operands};
-use crate::int8::depthwise::{self as plain, Depthwise};
-use crate::int8::packing::{Filter, Panels};
-use crate::int8::{Elementwise, Kernel};
+mod rows;
+mod tile;
 
 use super::tiles::LANES;
-use depthwise::Channels;
+use super::{Family, Panels};
 
-const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES };
+pub(super) const FAMILY: Family = Family {
+    name: "aarch64-neon-dotprod",
+    panels: PANELS,
+    convolve: convolution::run,
+    depthwise_bytes: depthwise::packed_bytes,
+    pack_depthwise: depthwise::pack,
+    depthwise: depthwise::run,
+};
 
-/// Proof that the processor has NEON and its dot product.
-pub(super) struct DotProd(());
-
-impl DotProd {
-    pub fn new() -> Option<&'static Self> {
-        let has = std::arch::is_aarch64_feature_detected!("neon")
-            && std::arch::is_aarch64_feature_detected!("dotprod");
-        has.then_some(&Self(()))
-    }
-}
-
-impl Kernel for DotProd {
-    fn name(&self) -> &'static str {
-        "aarch64-neon-dotprod"
-    }
-
-    fn flip(&self) -> u8 {
-        0
-    }
-
-    fn panels(&self) -> Panels {
-        PANELS
-    }
-
-    fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]) {
-        let mut operands = Operands::new(job, PANELS, packed, x, y);
-        // SAFETY: `self` proves the instructions; `Operands` has checked the memory.
-        unsafe { convolution::run(&mut operands) }
-    }
-
-    fn depthwise_bytes(&self, job: &Depthwise) -> usize {
-        plain::packed_bytes::<Channels, Channels>(job)
-    }
-
-    fn pack_depthwise(&self, job: &Depthwise, filter: &Filter<'_>, out: &mut [u8]) {
-        plain::pack::<Channels, Channels>(job, filter, 0, out);
-    }
-
-    fn depthwise(&self, job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]) {
-        // SAFETY: `self` proves the instructions.
-        unsafe { depthwise::run(job, packed, x, y) }
-    }
-
-    fn elementwise(&self, job: Elementwise<'_>) {
-        super::elementwise(job);
-    }
-}
+const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES, step: 4 };

@@ -1,13 +1,14 @@
 //! `smull`, `smlal` and `sadalp`. Two sums of each column stand side by side until the end.
 use std::arch::aarch64::{
-    int8x16_t, int32x4_t, vdupq_n_s32, vget_low_s8, vld1q_dup_s32, vld2q_dup_s32, vld4q_dup_s32,
-    vmlal_high_s8, vmlal_s8, vmull_high_s8, vmull_s8, vpadalq_s16, vpaddq_s32,
-    vreinterpretq_s8_s32, vzip1q_s32, vzip2q_s32,
+    int8x16_t, int32x4_t, vdupq_n_s32, vget_low_s8, vld1q_dup_s32, vld2q_dup_s32, vmlal_high_s8,
+    vmlal_s8, vmull_high_s8, vmull_s8, vpadalq_s16, vpaddq_s32, vreinterpretq_s8_s32, vzip1q_s32,
+    vzip2q_s32,
 };
 
 use super::super::loads;
-use super::super::tiles::{self, LANES, Windows};
-use crate::int8::convolution::{Convolution, Operands};
+use super::super::tiles::{self, LANES, Segments, Windows};
+use super::tile;
+use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
 
 /// Runs all tiles.
@@ -31,45 +32,56 @@ unsafe impl Windows for Products {
 
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
-        job: &Convolution,
+        segments: Segments<'_>,
         packed: *const u8,
         x: *const u8,
         windows: [usize; R],
     ) -> [[int32x4_t; V]; R] {
-        let mut weights = packed.wrapping_add(8 * LANES * V);
-        let steps = job.segment.div_ceil(4);
-        // SAFETY: the trait's promise, handed on by the caller; a panel begins with what its sums start from.
+        // SAFETY: the trait's promise, handed on by the caller.
         unsafe {
-            let none = vdupq_n_s32(0);
-            let starts: [int32x4_t; V] = loads::words(packed);
-            let spread = starts.map(|start| [vzip1q_s32(start, none), vzip2q_s32(start, none)]);
-            let mut sums: Sums<V, R> = [spread; R];
-            for &offset in &job.offsets {
-                let mut x = x.wrapping_add(offset);
-                let mut left = steps;
-                if job.two_products_fit {
-                    while left >= 4 {
-                        four_steps(&mut sums, weights, x, &windows);
-                        weights = weights.wrapping_add(16 * LANES * V);
-                        x = x.wrapping_add(16);
-                        left -= 4;
-                    }
-                    if left >= 2 {
-                        two_steps(&mut sums, weights, x, &windows);
-                        weights = weights.wrapping_add(8 * LANES * V);
-                        x = x.wrapping_add(8);
-                        left -= 2;
-                    }
-                }
-                while left > 0 {
-                    step(&mut sums, weights, x, &windows);
-                    weights = weights.wrapping_add(4 * LANES * V);
-                    x = x.wrapping_add(4);
-                    left -= 1;
-                }
+            if (V, R) == (2, 4) && segments.two_products_fit {
+                let sums = tile::tile(segments, packed, x, std::array::from_fn(|r| windows[r]));
+                std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
+            } else {
+                plain(segments, packed, x, windows)
             }
-            sums.map(|row| row.map(|[a, b]| vpaddq_s32(a, b)))
         }
+    }
+}
+
+/// Any tile, else as `Windows::sums`.
+#[inline(always)]
+unsafe fn plain<const V: usize, const R: usize>(
+    segments: Segments<'_>,
+    packed: *const u8,
+    x: *const u8,
+    windows: [usize; R],
+) -> [[int32x4_t; V]; R] {
+    let mut weights = packed.wrapping_add(8 * LANES * V);
+    let steps = segments.elements.div_ceil(4);
+    // SAFETY: as in `Windows::sums`; a panel begins with what its sums start from.
+    unsafe {
+        let none = vdupq_n_s32(0);
+        let starts: [int32x4_t; V] = loads::words(packed);
+        let spread = starts.map(|start| [vzip1q_s32(start, none), vzip2q_s32(start, none)]);
+        let mut sums: Sums<V, R> = [spread; R];
+        for &offset in segments.offsets {
+            let mut x = x.wrapping_add(offset);
+            let mut left = steps;
+            while segments.two_products_fit && left >= 2 {
+                two_steps(&mut sums, weights, x, &windows);
+                weights = weights.wrapping_add(8 * LANES * V);
+                x = x.wrapping_add(8);
+                left -= 2;
+            }
+            while left > 0 {
+                step(&mut sums, weights, x, &windows);
+                weights = weights.wrapping_add(4 * LANES * V);
+                x = x.wrapping_add(4);
+                left -= 1;
+            }
+        }
+        sums.map(|row| row.map(|[a, b]| vpaddq_s32(a, b)))
     }
 }
 
@@ -116,34 +128,6 @@ unsafe fn two_steps<const V: usize, const R: usize>(
             let [four, four_next] = [pair.0, pair.1].map(|four| vreinterpretq_s8_s32(four));
             for v in 0..V {
                 add_two(&mut sums[r][v], [w[v], next[v]], [four, four_next]);
-            }
-        }
-    }
-}
-
-/// Four steps at once, two by two.
-///
-/// # Safety
-/// There are 4 V vectors of weights; each window has 16 more elements.
-#[inline(always)]
-unsafe fn four_steps<const V: usize, const R: usize>(
-    sums: &mut Sums<V, R>,
-    weights: *const u8,
-    x: *const u8,
-    windows: &[usize; R],
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let step =
-            |i: usize| -> [int8x16_t; V] { loads::bytes(weights.wrapping_add(i * 4 * LANES * V)) };
-        let w: [[int8x16_t; V]; 4] = std::array::from_fn(step);
-        for r in 0..R {
-            let quad = vld4q_dup_s32(x.add(windows[r]).cast());
-            let [a, b, c, d] =
-                [quad.0, quad.1, quad.2, quad.3].map(|four| vreinterpretq_s8_s32(four));
-            for v in 0..V {
-                add_two(&mut sums[r][v], [w[0][v], w[1][v]], [a, b]);
-                add_two(&mut sums[r][v], [w[2][v], w[3][v]], [c, d]);
             }
         }
     }

@@ -4,8 +4,11 @@ use std::arch::aarch64::{
     vmovl_s8,
 };
 
-use super::super::requantize::{Multipliers, Rule, write};
+use super::super::requantize::{Multipliers, Rule, write, write_some};
+use super::super::rows;
+use super::rows::BLOCK_BYTES;
 use crate::int8::depthwise::{self as plain, Depthwise, Lanes};
+use crate::int8::packing::Filter;
 use crate::int8::rounding::Output;
 
 const WIDTH: usize = 8;
@@ -13,10 +16,43 @@ const WIDTH: usize = 8;
 /// Eight channels.
 pub struct Channels;
 
+/// The first of the packed bytes says whether they are for rows of 3×3 windows, with weights of which none is -128, so that
+/// the products of two can be added in 16 bits; what is packed follows.
+const HEADER: usize = 16;
+
+pub fn packed_bytes(job: &Depthwise) -> usize {
+    let apart = plain::packed_bytes::<Channels, Channels>(job);
+    HEADER.saturating_add(apart.max(rows::blocks(job).saturating_mul(BLOCK_BYTES)))
+}
+
+pub fn pack(job: &Depthwise, filter: &Filter<'_>, out: &mut [u8]) {
+    let (header, out) = out.split_at_mut(HEADER);
+    let blocks = rows::blocks(job);
+    let as_rows = blocks > 0 && !filter.weights.contains(&0x80);
+    header.fill(as_rows.into());
+    if as_rows {
+        super::rows::pack(job, filter, blocks, out);
+    } else {
+        plain::pack::<Channels, Channels>(job, filter, 0, out);
+    }
+}
+
+/// # Safety
+/// The processor has the instructions.
 #[target_feature(enable = "neon")]
-pub fn run(job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]) {
-    // SAFETY: this function has the instructions.
-    unsafe { plain::run::<Channels, Channels>(job, packed, x, y) }
+pub unsafe fn run(job: &Depthwise, packed: &[u8], x: &[u8], y: &mut [u8]) {
+    assert!(packed.len() >= packed_bytes(job), "{} bytes of weights", packed.len());
+    let (header, packed) = packed.split_at(HEADER);
+    plain::check::<Channels, Channels>(job, packed, x, y);
+    let (from, to) = (x.as_ptr(), y.as_mut_ptr());
+    // SAFETY: this function has the instructions; the three slices have been checked.
+    unsafe {
+        if header[0] == 0
+            || !rows::run(job, BLOCK_BYTES, packed.as_ptr(), from, to, super::rows::run)
+        {
+            plain::run::<Channels, Channels>(job, packed, x, y);
+        }
+    }
 }
 
 // SAFETY: reads and writes what the trait says and no more.
@@ -83,6 +119,14 @@ unsafe impl Lanes for Channels {
         count: usize,
     ) {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe { write::<2>(rule.bytes(sums, Multipliers::load(multipliers).0), out, count) }
+        unsafe {
+            let bytes = rule.bytes(sums, Multipliers::load(multipliers).0);
+            let bytes = if rule.clamps { rule.clamp(bytes) } else { bytes };
+            if count == WIDTH {
+                write::<2>(bytes, false, out);
+            } else {
+                write_some(bytes, out, count);
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use depthwise::Channels;
 
 /// Columns of a vector.
 const LANES: usize = 8;
-const PANELS: Panels = Panels { widest: 2 * LANES, grain: LANES };
+const PANELS: Panels = Panels { widest: 2 * LANES, grain: LANES, step: 4 };
 const FLIP: u8 = 0x80;
 
 /// Proof that the processor has AVX2.

@@ -12,7 +12,7 @@ use super::table;
 
 /// Columns of a vector.
 const LANES: usize = 16;
-const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES };
+const PANELS: Panels = Panels { widest: 4 * LANES, grain: LANES, step: 4 };
 const FLIP: u8 = 0x80;
 
 /// Proof that the processor has AVX-512 F, BW, VL and VNNI.

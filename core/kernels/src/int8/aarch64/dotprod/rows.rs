@@ -1,0 +1,200 @@
+//! Rows of 3×3 windows: `tbl` brings the elements of three rows side by side, so that one `sdot` takes three taps. As whole
+//! loops, so that weights and columns stay in registers.
+use std::arch::asm;
+
+use super::super::rows::{Row, WIDTH};
+
+/// The three elements of each of four channels; those beyond are 0.
+static SIDE_BY_SIDE: [[u8; 16]; 4] = side_by_side();
+
+const fn side_by_side() -> [[u8; 16]; 4] {
+    let mut places = [[u8::MAX; 16]; 4];
+    let mut i = 0;
+    while i < 48 {
+        let (channel, row) = (i / 3, i % 3);
+        places[channel / 4][channel % 4 * 4 + row] = (row * WIDTH + channel) as u8;
+        i += 1;
+    }
+    places
+}
+
+/// Reads the next column of elements into four vectors.
+macro_rules! column {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "ld1 {{v28.16b}}, [{x0}], {right}\n",
+            "ld1 {{v29.16b}}, [{x1}], {right}\n",
+            "ld1 {{v30.16b}}, [{x2}], {right}\n",
+            "tbl v",
+            $a,
+            ".16b, {{v28.16b-v30.16b}}, v12.16b\n",
+            "tbl v",
+            $b,
+            ".16b, {{v28.16b-v30.16b}}, v13.16b\n",
+            "tbl v",
+            $c,
+            ".16b, {{v28.16b-v30.16b}}, v14.16b\n",
+            "tbl v",
+            $d,
+            ".16b, {{v28.16b-v30.16b}}, v15.16b\n",
+        )
+    };
+}
+
+macro_rules! dot {
+    ($sum:literal, $x:literal, $w:literal) => {
+        concat!("sdot v", $sum, ".4s, v", $x, ".16b, v", $w, ".16b\n")
+    };
+}
+
+/// A pixel of the columns that begin with `$a`, `$e` and `$i`; the first of them is not needed any more.
+macro_rules! pixel {
+    ($a:literal, $b:literal, $c:literal, $d:literal,
+     $e:literal, $f:literal, $g:literal, $h:literal,
+     $i:literal, $j:literal, $k:literal, $l:literal) => {
+        concat!(
+            "ld1 {{v28.4s-v31.4s}}, [{starts}]\n",
+            dot!(28, $a, 16),
+            dot!(29, $b, 17),
+            dot!(30, $c, 18),
+            dot!(31, $d, 19),
+            "ld1 {{v",
+            $a,
+            ".4s-v",
+            $d,
+            ".4s}}, [{multipliers}]\n",
+            dot!(28, $e, 20),
+            dot!(29, $f, 21),
+            dot!(30, $g, 22),
+            dot!(31, $h, 23),
+            dot!(28, $i, 24),
+            dot!(29, $j, 25),
+            dot!(30, $k, 26),
+            dot!(31, $l, 27),
+            "scvtf v28.4s, v28.4s\n",
+            "scvtf v29.4s, v29.4s\n",
+            "scvtf v30.4s, v30.4s\n",
+            "scvtf v31.4s, v31.4s\n",
+            "fmul v28.4s, v28.4s, v",
+            $a,
+            ".4s\n",
+            "fmul v29.4s, v29.4s, v",
+            $b,
+            ".4s\n",
+            "fmul v30.4s, v30.4s, v",
+            $c,
+            ".4s\n",
+            "fmul v31.4s, v31.4s, v",
+            $d,
+            ".4s\n",
+            "ld1 {{v",
+            $a,
+            ".16b-v",
+            $c,
+            ".16b}}, [{rule}]\n",
+            "fcvtns v28.4s, v28.4s\n",
+            "fcvtns v29.4s, v29.4s\n",
+            "fcvtns v30.4s, v30.4s\n",
+            "fcvtns v31.4s, v31.4s\n",
+            "sqxtn v28.4h, v28.4s\n",
+            "sqxtn v30.4h, v30.4s\n",
+            "sqxtn2 v28.8h, v29.4s\n",
+            "sqxtn2 v30.8h, v31.4s\n",
+            "sqadd v28.8h, v28.8h, v",
+            $a,
+            ".8h\n",
+            "sqadd v30.8h, v30.8h, v",
+            $a,
+            ".8h\n",
+            "sqxtn v28.8b, v28.8h\n",
+            "sqxtn2 v28.16b, v30.8h\n",
+            "smax v28.16b, v28.16b, v",
+            $b,
+            ".16b\n",
+            "smin v28.16b, v28.16b, v",
+            $c,
+            ".16b\n",
+            "st1 {{v28.16b}}, [{y}], {step}\n",
+        )
+    };
+}
+
+macro_rules! row {
+    ($row:ident, $($line:expr),*) => {
+        asm!(
+            "ld1 {{v12.16b-v15.16b}}, [{w}]",
+            "add {w}, {multipliers}, #64",
+            "ld1 {{v16.16b-v19.16b}}, [{w}], #64",
+            "ld1 {{v20.16b-v23.16b}}, [{w}], #64",
+            "ld1 {{v24.16b-v27.16b}}, [{w}]",
+            $($line,)*
+            w = inout(reg) SIDE_BY_SIDE.as_ptr() => _,
+            starts = in(reg) $row.packed,
+            multipliers = in(reg) $row.packed.wrapping_add(4 * WIDTH),
+            rule = in(reg) $row.rule.as_ptr(),
+            right = in(reg) $row.job.tap_steps[1],
+            step = in(reg) $row.step,
+            x0 = inout(reg) $row.x => _,
+            x1 = inout(reg) $row.x.wrapping_add($row.job.tap_steps[0]) => _,
+            x2 = inout(reg) $row.x.wrapping_add(2 * $row.job.tap_steps[0]) => _,
+            y = inout(reg) $row.y => _,
+            left = inout(reg) $row.pixels => _,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+            out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+            out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+            out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+            out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+            options(nostack),
+        )
+    };
+}
+
+/// # Safety
+/// As `rows::run`; the processor has the dot product, and there is at least one pixel.
+#[target_feature(enable = "neon,dotprod")]
+pub unsafe fn run(row: &Row<'_>, shared: usize) {
+    // SAFETY: the caller's promise: of each column 16 elements of three rows are read, of each pixel 16 written.
+    unsafe {
+        if shared == 2 {
+            row!(
+                row,
+                column!(0, 1, 2, 3),
+                column!(4, 5, 6, 7),
+                "2:",
+                column!(8, 9, 10, 11),
+                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+                "subs {left}, {left}, #1",
+                "b.eq 3f",
+                column!(0, 1, 2, 3),
+                pixel!(4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3),
+                "subs {left}, {left}, #1",
+                "b.eq 3f",
+                column!(4, 5, 6, 7),
+                pixel!(8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7),
+                "subs {left}, {left}, #1",
+                "b.ne 2b",
+                "3:"
+            );
+        } else {
+            row!(
+                row,
+                column!(0, 1, 2, 3),
+                "2:",
+                column!(4, 5, 6, 7),
+                column!(8, 9, 10, 11),
+                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+                "subs {left}, {left}, #1",
+                "b.eq 3f",
+                column!(4, 5, 6, 7),
+                column!(0, 1, 2, 3),
+                pixel!(8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3),
+                "subs {left}, {left}, #1",
+                "b.ne 2b",
+                "3:"
+            );
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Rows of 3×3 windows of each channel on its own, 16 channels at once, where a pixel shares columns with the next.
+use super::requantize::{Rule, write_some};
+use crate::int8::depthwise::Depthwise;
+use std::arch::aarch64::{int8x16_t, vld1q_s8};
+
+/// Channels of a block.
+pub const WIDTH: usize = 16;
+
+/// A row of pixels, 16 channels of each.
+pub struct Row<'a> {
+    pub job: &'a Depthwise,
+    pub rule: &'a [int8x16_t; 3],
+    /// Starts, multipliers and weights of a block.
+    pub packed: *const u8,
+    pub x: *const u8,
+    pub y: *mut u8,
+    pub pixels: usize,
+    /// Bytes from a pixel to the next in the output.
+    pub step: usize,
+}
+
+/// Makes a row, whose pixels share two of their columns or one.
+pub type Run = unsafe fn(&Row<'_>, shared: usize);
+
+/// Computes `y` from `x` where it can: else says that it has not.
+///
+/// # Safety
+/// The processor has the instructions of `run`; `packed` has blocks of `block_bytes`; `x` and `y` are as large as `job` says,
+/// `x` by [`crate::int8::SLACK`] larger.
+#[inline(always)]
+pub unsafe fn run(
+    job: &Depthwise,
+    block_bytes: usize,
+    packed: *const u8,
+    x: *const u8,
+    y: *mut u8,
+    run: Run,
+) -> bool {
+    let Some(Shape { shared, pixels, channels, step }) = Shape::of(job) else { return false };
+    let rule = Rule::new(job.output);
+    let vectors = rule.vectors();
+    for first in (0..channels).step_by(WIDTH) {
+        let count = WIDTH.min(channels - first);
+        for row in 0..job.height {
+            let row = Row {
+                job,
+                rule: &vectors,
+                packed: packed.wrapping_add(first / WIDTH * block_bytes),
+                x: x.wrapping_add(row * job.row_step + first),
+                y: y.wrapping_add(row * job.out_row_step + first),
+                pixels,
+                step,
+            };
+            // SAFETY: the caller's promise.
+            unsafe {
+                if count == WIDTH {
+                    run(&row, shared);
+                } else {
+                    row.some(shared, count, run);
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Blocks of channels that [`run`] reads; 0 where it does nothing.
+pub fn blocks(job: &Depthwise) -> usize {
+    Shape::of(job).map_or(0, |shape| shape.channels.div_ceil(WIDTH))
+}
+
+/// What [`run`] sees: two pixels of eight channels are one of 16, which has a column in common with the next.
+struct Shape {
+    shared: usize,
+    pixels: usize,
+    channels: usize,
+    step: usize,
+}
+
+impl Shape {
+    fn of(job: &Depthwise) -> Option<Self> {
+        let stride = job.column_step / job.tap_steps[1].max(1);
+        let steady = job.taps == [3, 3] && job.column_step == stride * job.tap_steps[1];
+        let (pixels, channels, step) = (job.width, job.channels, job.pixel_step);
+        match (steady, stride) {
+            (true, 1 | 2) if channels >= WIDTH => {
+                Some(Self { shared: 3 - stride, pixels, channels, step })
+            }
+            (true, 1) if channels == 8 && job.column_step == 8 && step == 8 && pixels % 2 == 0 => {
+                Some(Self { shared: 1, pixels: pixels / 2, channels: WIDTH, step: WIDTH })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Row<'_> {
+    /// Only the first `count` channels, by way of memory of its own.
+    unsafe fn some(&self, shared: usize, count: usize, run: Run) {
+        const PIXELS: usize = 16;
+        let mut all = [0_u8; PIXELS * WIDTH];
+        for first in (0..self.pixels).step_by(PIXELS) {
+            let row = Row {
+                x: self.x.wrapping_add(first * self.job.column_step),
+                y: all.as_mut_ptr(),
+                pixels: PIXELS.min(self.pixels - first),
+                step: WIDTH,
+                ..*self
+            };
+            // SAFETY: the caller's promise, handed on.
+            unsafe {
+                run(&row, shared);
+                for (i, bytes) in all.as_chunks::<WIDTH>().0[..row.pixels].iter().enumerate() {
+                    let y = self.y.wrapping_add((first + i) * self.step);
+                    write_some(vld1q_s8(bytes.as_ptr().cast()), y, count);
+                }
+            }
+        }
+    }
+}
