@@ -17,8 +17,8 @@ mod windows;
 
 use std::collections::HashMap;
 
-use edgemill_model::graph::{Graph, Op};
-use edgemill_model::tensor::{DType, TensorSpec};
+use edgemill_model::graph::{self, Graph, Op};
+use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
 use crate::builder::{Builder, Live, Out, Value, element};
 use crate::{ImportError, MAX_NODES, Refusal, wrong};
@@ -31,7 +31,10 @@ pub fn import(bytes: &[u8]) -> Result<Graph<'static>, ImportError> {
     let model = Table::root(bytes)?;
     let graphs = model.tables(2)?;
     let [graph] = graphs[..] else {
-        return Err(ImportError::File(format!("{} subgraphs where one is read", graphs.len())));
+        return Err(ImportError::File(format!(
+            "{} subgraphs where one is read: convert the model without loops, branches and variables",
+            graphs.len()
+        )));
     };
     let mut importer = Importer::new(&model, &graph)?;
     for input in graph.i32s(1)? {
@@ -57,7 +60,12 @@ struct Importer<'a> {
     tensors: Vec<Tensor<'a>>,
     values: HashMap<usize, Value>,
     spread: HashMap<i32, Spread>,
+    /// Elements that were computed while importing.
+    computed: usize,
 }
+
+/// The most elements that are computed while importing.
+const MAX_COMPUTED: usize = 1 << 27;
 
 impl<'a> Importer<'a> {
     fn new(model: &Table<'a>, graph: &Table<'a>) -> Result<Self, ImportError> {
@@ -68,7 +76,7 @@ impl<'a> Importer<'a> {
             .map(|table| Tensor::read(table, &buffers))
             .collect::<Result<_, ImportError>>()?;
         let (values, spread) = (HashMap::new(), HashMap::new());
-        Ok(Self { build: Builder::default(), tensors, values, spread })
+        Ok(Self { build: Builder::default(), tensors, values, spread, computed: 0 })
     }
 
     fn tensor(&self, at: i32) -> Result<&Tensor<'a>, Refusal> {
@@ -147,7 +155,13 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         let values = match self.fold(name, node)? {
-            Some(host) => vec![Value::Host(host)],
+            Some(host) => {
+                self.computed = self.computed.saturating_add(host.len());
+                if self.computed > MAX_COMPUTED {
+                    return Err(wrong(format!("more than {MAX_COMPUTED} constants to compute")));
+                }
+                vec![Value::Host(host)]
+            }
             None => self.dispatch(name, node)?,
         };
         self.give(node, values)
@@ -169,10 +183,34 @@ impl<'a> Importer<'a> {
         let (name, rule) = (self.tensor(at)?.name.clone(), self.tensor(at)?.signed_rule());
         match (value, rule) {
             (Value::Live(live), Some(rule)) => {
+                let live = self.without_island(&name, live, rule)?;
                 let id = self.build.quantized(&name, live.id, rule)?;
                 Ok(Value::Live(Live { id, ..live }))
             }
             (value, _) => Ok(value),
+        }
+    }
+
+    /// A function of real numbers between DEQUANTIZE and QUANTIZE is one of int8.
+    fn without_island(
+        &mut self,
+        name: &str,
+        live: Live,
+        rule: Quantization,
+    ) -> Result<Live, Refusal> {
+        let alone =
+            |node: &graph::Node| node.inputs.first().copied().filter(|_| node.inputs.len() == 1);
+        let made = self.build.made_by(live.id);
+        let Some((op, real)) = made.and_then(|made| Some((made.op.clone(), alone(made)?))) else {
+            return Ok(live);
+        };
+        let from = self.build.made_by(real).filter(|of| of.op == Op::Dequantize).and_then(alone);
+        match (op, from) {
+            (op @ (Op::Unary(_) | Op::Clamp(_)), Some(x)) if self.build.is_int8(x) => {
+                let out = Out { name: name.to_owned(), rule: Some(rule) };
+                Ok(Live { id: self.build.compute(&out, op, &[x])?, ..live })
+            }
+            _ => Ok(live),
         }
     }
 
