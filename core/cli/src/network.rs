@@ -103,3 +103,36 @@ pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'sta
 fn named(path: &Path, error: &dyn Display) -> Failure {
     Failure::model(format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a file of these bytes.
+    fn said(name: &str, bytes: &[u8], keys: Option<&str>) -> String {
+        let file = std::env::temp_dir().join(format!("edgemill-{}-{name}", std::process::id()));
+        std::fs::write(&file, bytes).expect("a file");
+        let args = Args { file: file.clone(), keys: keys.map(PathBuf::from) };
+        let said = match args.open().and_then(|network| args.graph(&network).map(drop)) {
+            Ok(()) => String::new(),
+            Err(failure) => format!("{failure:?}"),
+        };
+        std::fs::remove_file(file).expect("it is there");
+        said
+    }
+
+    #[test]
+    fn every_kind_is_told_by_its_first_bytes() {
+        let graph = Graph::new().to_bytes();
+        let cases = [
+            ("graph", &graph[..], None, "output"),
+            ("sealed", &package::MAGIC[..], None, "--keys DIR"),
+            ("keyless", &package::MAGIC[..], Some("nowhere"), "nowhere/trust.json"),
+            ("keyed", &graph[..], Some("keys"), "--keys opens packages"),
+        ];
+        for (name, bytes, keys, expected) in cases {
+            let said = said(name, bytes, keys);
+            assert!(said.contains(expected), "{name}: {said}");
+        }
+    }
+}

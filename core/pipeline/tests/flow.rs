@@ -5,9 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::{Do, Tally, Troupe, edge, ended, eventually, spec, stage};
+use edgemill_linux::sched::affinity;
 use edgemill_pipeline::account::Loss;
 use edgemill_pipeline::spec::{Join, Matching, Overflow};
-use edgemill_pipeline::{State, Stop};
+use edgemill_pipeline::{StageSpec, State, Stop};
 
 const POLICIES: [Overflow; 4] =
     [Overflow::Block, Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest];
@@ -49,6 +50,20 @@ fn a_line_delivers_everything_in_order_and_ends() {
     assert!(status.pools.iter().all(|pool| pool.in_use == 0), "{:?}", status.pools);
     assert_eq!(status.stages[0].latency.count, 10_000);
     assert!(account.stages.iter().all(|stage| stage.refusals == 0), "{account:?}");
+}
+
+#[test]
+fn what_a_stage_makes_is_on_its_cores() {
+    let Ok(allowed) = affinity() else { return };
+    let troupe = Troupe::default()
+        .with("source", 0, 1, |_| Do::Pass)
+        .tune("source", |cast| cast.count = 1)
+        .with("sink", 1, 0, |_| Do::Pass);
+    let cpu = vec![*allowed.last().unwrap()];
+    let source = StageSpec { cpu: cpu.clone(), ..stage("source", &[]) };
+    ended(&troupe.start(spec(vec![source, stage("sink", &["source"])])));
+    assert_eq!(*troupe.tally("source").cores.lock().unwrap(), cpu);
+    assert_eq!(*troupe.tally("sink").cores.lock().unwrap(), allowed);
 }
 
 /// A million packets, 250,000 for each policy, through stages that fail, panic, consume and are replaced at random.

@@ -2,6 +2,9 @@
 //!
 //! Inputs `in` (or `in0`, `in1`, …, where the model has several) and outputs `out` (or `out0`, …): the tensors of the
 //! model's contract. Packed weights and all that a run computes lie in locked memory, which the host wipes.
+//!
+//! With `threads = n` as many threads share the rows of each convolution, on the stage's cores: name at least n by `cpu`.
+//! The bits do not change.
 #![forbid(unsafe_code)]
 
 mod process;
@@ -12,15 +15,26 @@ use edgemill_sdk::{
 
 use process::{MAX_TENSORS, Model};
 
-struct Int8;
+edgemill_sdk::params! {
+    /// What the pipeline's file may set.
+    struct Params {
+        /// How many threads share each layer, on the cores that the stage's cpu names.
+        #[range(1, 16)]
+        threads: u32 = 1,
+    }
+}
+
+struct Int8 {
+    params: Params,
+}
 
 impl Plugin for Int8 {
-    type Params = ();
+    type Params = Params;
     type Active<'m> = Model<'m>;
     const REALTIME: bool = true;
 
-    fn create(_: Host<'_>, (): ()) -> Result<Self> {
-        Ok(Self)
+    fn create(_: Host<'_>, params: Params) -> Result<Self> {
+        Ok(Self { params })
     }
 
     fn ports(&mut self, contract: Option<Contract>) -> Result<Ports> {
@@ -32,8 +46,15 @@ impl Plugin for Int8 {
     }
 
     fn activate<'m>(&mut self, setup: Setup<'m>) -> Result<Model<'m>> {
-        let model = Model::new(&setup)?;
-        setup.host().log(LogLevel::Info, format_args!("runs on {}", model.kernel()));
+        let threads = self.params.threads as usize;
+        let model = Model::new(&setup, threads)?;
+        let (host, kernel) = (setup.host(), model.kernel());
+        host.log(LogLevel::Info, format_args!("runs on {kernel}, threads: {threads}"));
+        let cores = std::thread::available_parallelism().map_or(threads, usize::from);
+        if cores < threads {
+            let text = format_args!("{threads} threads share {cores} cores: name more by cpu");
+            host.log(LogLevel::Warn, text);
+        }
         Ok(model)
     }
 

@@ -17,12 +17,12 @@ pub struct Model<'m> {
 }
 
 impl<'m> Model<'m> {
-    pub fn new(setup: &Setup<'m>) -> Result<Self> {
+    pub fn new(setup: &Setup<'m>, threads: usize) -> Result<Self> {
         let graph = Graph::from_bytes(setup.model()?.bytes(), Limits::default()).map_err(unfit)?;
         let inputs: Vec<ValueId> = graph.inputs().collect();
         check("input", &graph, &inputs, setup.inputs())?;
         check("output", &graph, graph.outputs(), setup.outputs())?;
-        let plan = Plan::new(&graph, kernels::best()).map_err(unfit)?;
+        let plan = Plan::new(&graph, kernels::best()).map_err(unfit)?.threads(threads);
         let memory = setup.secret(plan.memory_bytes())?;
         let engine = Engine::new(plan, &graph, memory).map_err(unfit)?;
         Ok(Self { engine, inputs: inputs.len(), outputs: graph.outputs().len() })

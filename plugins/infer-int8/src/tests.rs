@@ -1,7 +1,7 @@
-use edgemill_engine::graph::{Clamp, Constant, Element, Graph, Op};
+use edgemill_engine::graph::{Clamp, Constant, Element, Graph, Op, Window};
 use edgemill_engine::tensor::{self, Quantization, TensorSpec};
 use edgemill_sdk::testing::Bench;
-use edgemill_sdk::{Contract, Format, Reason, Status, format, raw};
+use edgemill_sdk::{Contract, Format, Reason, Status, Value, format, raw};
 
 use super::edgemill_entry;
 
@@ -74,6 +74,60 @@ fn every_output_is_what_the_graph_says() {
     let packet = bench.packet(inputs[0], &[5, 11]);
     assert_eq!(bench.process(Reason::Input, &[Some(packet)]), Status::Ok);
     assert!(bench.emitted().is_empty());
+}
+
+/// What a picture of 16 × 16 becomes in a convolution of 3 × 3, by so many threads.
+fn convolved(threads: i64) -> Vec<u8> {
+    let mut graph = Graph::new();
+    let spec = |shape: &[u32], quantization| TensorSpec {
+        dtype: tensor::DType::I8,
+        shape: shape.to_vec(),
+        quantization,
+    };
+    let rule = Some(Quantization { scale: 0.5, zero_point: 3 });
+    let x = graph.input("x", spec(&[1, 16, 16, 2], rule)).expect("an input");
+    let weights: Vec<i8> = (0..8).flat_map(|k| (0..18).map(move |i| i * 7 % 51 - 5 * k)).collect();
+    let weights = Constant::i8(&weights, &[0.01; 8]);
+    let weights = graph.constant("w", spec(&[8, 3, 3, 2], None), weights).expect("a constant");
+    let op = Op::Conv2d {
+        window: Window { rows: [1; 2], columns: [1; 2], ..Window::valid(3, 1) },
+        dilation: [1; 2],
+        groups: 1,
+        clamp: Clamp::NONE,
+    };
+    let y = graph.node("y", op, &[x, weights], Element::i8(0.5, -7)).expect("a node");
+    graph.output(y).expect("an output");
+    let picture = |channels, scale, zero_point| {
+        let shape = [1, 16, 16, channels, 0, 0];
+        let tensor = raw::Tensor { dtype: raw::DTYPE_I8, rank: 4, shape, scale, zero_point };
+        format::Tensor::new(tensor).expect("valid")
+    };
+    let contract = Contract {
+        outputs: vec![picture(8, 0.5, -7)],
+        ..contract(picture(2, 0.5, 3), picture(8, 0.5, -7))
+    };
+    let given = [("threads", Value::Int(threads))];
+    let mut bench = Bench::new(&edgemill_entry, &given).expect("created");
+    bench.ports(Some(&contract)).expect("ports");
+    let (inputs, outputs) = (formats(&contract.inputs), formats(&contract.outputs));
+    let bytes = graph.to_bytes();
+    bench.activate(&inputs, &outputs, Some((&bytes, &contract))).expect("activated");
+    let bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
+    let packet = bench.packet(inputs[0], &bytes);
+    assert_eq!(bench.process(Reason::Input, &[Some(packet)]), Status::Ok);
+    bench.emitted()[0].bytes.clone()
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let one = convolved(1);
+    assert!(one.windows(2).any(|pair| pair[0] != pair[1]), "it computes something");
+    for threads in [2, 3, 16] {
+        assert_eq!(convolved(threads), one, "{threads} threads");
+    }
+    let refused = Bench::new(&edgemill_entry, &[("threads", Value::Int(17))]);
+    let (_, text) = refused.err().expect("too many");
+    assert!(text.contains("1..=16"), "{text}");
 }
 
 #[test]

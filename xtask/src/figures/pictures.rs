@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::{Row, median};
 use crate::command::{output, run};
+use crate::cross;
 
 const ROUNDS: usize = 5;
 const EXAMPLE: &str = "cargo run --release -p edgemill-kernels --example pictures";
@@ -33,35 +34,33 @@ pub fn measure(root: &Path) -> Result<Vec<Row>> {
     let peer = peer(root)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.extend(lines(pinned(&root.join("target/release/examples/pictures")))?);
+        ours.extend(lines(pinned(&cross::target(root).join("release/examples/pictures")))?);
         if let Some([python, script]) = &peer {
             let mut command = pinned(python);
             command.arg(script);
             theirs.extend(lines(command)?);
         }
     }
-    CASES.iter().map(|case| row(case, &ours, &theirs)).collect()
+    Ok(CASES.iter().map(|case| row(case, &ours, &theirs)).collect())
 }
 
 fn row(
     &(name, size, resize, at_most): &(&'static str, u64, &str, f64),
     ours: &[Value],
     theirs: &[Value],
-) -> Result<Row> {
-    let mut worst: Option<(f64, Vec<(&'static str, f64)>)> = None;
-    let mut alone = Vec::new();
-    for output in OUTPUTS {
-        let of = |lines: &[Value]| middle(lines, size, resize, output);
-        let own = of(ours).with_context(|| format!("nothing was measured for {name}"))?;
-        alone = vec![("edgemill", own)];
-        let Some(peer) = of(theirs) else { continue };
-        let ratio = own / peer;
-        if worst.as_ref().is_none_or(|(other, _)| ratio > *other) {
-            worst = Some((ratio, vec![("edgemill", own), ("opencv", peer)]));
-        }
+) -> Row {
+    let of = |lines, output| middle(lines, size, resize, output);
+    let pairs = OUTPUTS.iter().filter_map(|output| Some([of(ours, output)?, of(theirs, output)?]));
+    let worst = pairs.max_by(|[a, b], [c, d]| (a / b).total_cmp(&(c / d)));
+    let medians = worst.map(|[own, peer]| vec![("edgemill_us", own), ("opencv_us", peer)]);
+    Row {
+        name,
+        value: worst.map(|[own, peer]| own / peer),
+        unit: "ratio",
+        at_most,
+        command: EXAMPLE,
+        medians: medians.unwrap_or_default(),
     }
-    let (value, medians) = worst.map_or((None, alone), |(ratio, both)| (Some(ratio), both));
-    Ok(Row { name, value, unit: "ratio", at_most, command: EXAMPLE, medians })
 }
 
 /// The median of the rounds' medians.
@@ -97,7 +96,7 @@ fn peer(root: &Path) -> Result<Option<[PathBuf; 2]>> {
         eprintln!("no peer: EDGEMILL_BENCH names no folder with preprocess_opencv.py");
         return Ok(None);
     };
-    let environment = root.join("target/opencv");
+    let environment = cross::target(root).join("opencv");
     let python = environment.join("bin/python");
     if output(Command::new(&python).args(["-c", "import cv2"])).is_err() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;

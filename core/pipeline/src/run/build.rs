@@ -287,14 +287,28 @@ fn activate(seated: &Seated, mut stage: Box<dyn Stage>) -> Result<Instance, RunE
     ));
     let (inputs, outputs) = formats(&seated.plan);
     let way = Arc::clone(&outlet);
-    let activated = catch_unwind(AssertUnwindSafe(|| stage.activate(&inputs, &outputs, way)))
-        .unwrap_or_else(|panic| Err(StageError(panic_text(&*panic))));
+    let activated = on_cores(&seated.wiring.cores, || {
+        catch_unwind(AssertUnwindSafe(|| stage.activate(&inputs, &outputs, way)))
+            .unwrap_or_else(|panic| Err(StageError(panic_text(&*panic))))
+    });
     activated.map_err(|source| RunError::Activate {
         stage: seated.slot.name.clone(),
         source,
         absent: stage.awaits_device(),
     })?;
     Ok(Instance { stage, outlet })
+}
+
+/// Threads that an instance makes inherit the cores of the one that makes them: they belong where the stage runs. That the
+/// stage cannot be there is for its own thread to report.
+fn on_cores<T>(cores: &[usize], run: impl FnOnce() -> T) -> T {
+    let before = sched::affinity().ok();
+    let moved = before.is_some() && sched::set_affinity(cores).is_ok();
+    let done = run();
+    if let Some(before) = before.filter(|_| moved) {
+        let _ = sched::set_affinity(&before);
+    }
+    done
 }
 
 /// A new instance for a stage that runs already, for the formats it has.

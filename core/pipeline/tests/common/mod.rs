@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use edgemill_abi::raw::{self, FormatRange};
 use edgemill_abi::{Format, Reason, format};
 use edgemill_linux::clock::monotonic_ns;
+use edgemill_linux::sched::affinity;
 use edgemill_pipeline::account::Account;
 use edgemill_pipeline::outlet::Outlet;
 use edgemill_pipeline::packet::Packet;
@@ -51,6 +52,8 @@ pub struct Tally {
     pub destroyed: AtomicU64,
     pub safe: AtomicU64,
     pub last: Mutex<Vec<(u64, u64)>>,
+    /// Where activate ran, which threads made by a stage inherit.
+    pub cores: Mutex<Vec<usize>>,
 }
 
 impl Tally {
@@ -222,6 +225,7 @@ impl Stage for Player {
             return Err(StageError("its device is away".into()));
         }
         (self.formats, self.outlet) = (outputs.to_vec(), Some(outlet));
+        *self.cast.tally.cores.lock().expect("no panic") = affinity().unwrap_or_default();
         Ok(())
     }
 
