@@ -8,6 +8,7 @@ mod boards;
 mod c_plugins;
 mod control;
 mod counts;
+mod detector;
 mod fail_safe;
 mod faults;
 mod graphs;

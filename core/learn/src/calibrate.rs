@@ -17,6 +17,13 @@ pub struct Range {
 impl Range {
     const NONE: Self = Self { low: f32::INFINITY, high: f32::NEG_INFINITY };
 
+    /// That of some numbers.
+    pub(crate) fn of(elements: &[f32]) -> Self {
+        let mut range = Self::NONE;
+        elements.iter().for_each(|&element| range.include(element));
+        range
+    }
+
     fn include(&mut self, value: f32) {
         self.low = self.low.min(value);
         self.high = self.high.max(value);
@@ -27,6 +34,13 @@ impl Range {
 const OUTSIDE: f64 = 0.000_05;
 /// Fine enough that a bin is a small part of an int8 step.
 const BINS: usize = 4096;
+/// Shares of an end that [`Calibration::Mse`] tries, and how often it tries one end after the other.
+const PARTS: u16 = 64;
+const FITTINGS: usize = 2;
+
+fn share(part: u16) -> f32 {
+    f32::from(part) / f32::from(PARTS)
+}
 
 /// The range of each value of `graph` over all `inputs`, in the graph's order; constants have none.
 ///
@@ -42,12 +56,16 @@ pub fn ranges(
     for_each_value(graph, &reference, inputs, |index, elements| {
         elements.iter().for_each(|&element| ranges[index].include(element));
     })?;
-    if calibration == Calibration::Percentile {
+    if calibration != Calibration::MinMax {
         let mut histograms: Vec<Histogram> = ranges.iter().map(|&r| Histogram::new(r)).collect();
         for_each_value(graph, &reference, inputs, |index, elements| {
             elements.iter().for_each(|&element| histograms[index].count(element));
         })?;
-        ranges = histograms.iter().map(Histogram::trimmed).collect();
+        let cut = match calibration {
+            Calibration::Mse => Histogram::fitted,
+            _ => Histogram::trimmed,
+        };
+        ranges = histograms.iter().map(cut).collect();
     }
     Ok(ranges)
 }
@@ -100,6 +118,43 @@ impl Histogram {
         self.counts[bin.min(BINS - 1)] += 1;
     }
 
+    /// The range whose int8 elements have the least square error, of rounding and of cutting off together.
+    fn fitted(&self) -> Range {
+        let mut best = self.range;
+        for _ in 0..FITTINGS {
+            best = self
+                .best((1..=PARTS).map(|part| Range { low: self.range.low * share(part), ..best }));
+            best = self.best(
+                (1..=PARTS).map(|part| Range { high: self.range.high * share(part), ..best }),
+            );
+        }
+        best
+    }
+
+    fn best(&self, ranges: impl Iterator<Item = Range>) -> Range {
+        let with_error = ranges.map(|range| (self.error(range), range));
+        let least = with_error.min_by(|(a, _), (b, _)| a.total_cmp(b));
+        least.map_or(self.range, |(_, range)| range)
+    }
+
+    /// Sum of the squares of what each value is off.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of a few million, and a few thousand bins"
+    )]
+    fn error(&self, range: Range) -> f64 {
+        let Range { low: least, high: greatest } = self.range;
+        let (low, high) = (range.low.min(0.0), range.high.max(0.0));
+        let step = f64::from((high - low) / 255.0);
+        let width = (greatest - least) / BINS as f32;
+        let of_bin = |(bin, &count): (usize, &u64)| {
+            let value = least + (bin as f32 + 0.5) * width;
+            let off = f64::from((low - value).max(value - high).max(0.0));
+            count as f64 * if off > 0.0 { off * off } else { step * step / 12.0 }
+        };
+        self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(of_bin).sum()
+    }
+
     /// The range without the outermost bins that hold the part cut off.
     fn trimmed(&self) -> Range {
         let low = self.edge(self.counts.iter());
@@ -128,6 +183,17 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_error_leaves_out_a_single_far_value() {
+        let mut histogram = Histogram::new(Range { low: -1.0, high: 64.0 });
+        (0..50_000_u16).for_each(|i| histogram.count(f32::from(i) / 25_000.0 - 1.0));
+        let even = histogram.fitted();
+        assert!(even.low == -1.0 && (1.0..2.0).contains(&even.high), "{even:?}");
+        (0..500).for_each(|_| histogram.count(64.0));
+        let weighed = histogram.fitted();
+        assert!(weighed.high > 32.0, "{weighed:?}");
+    }
 
     #[test]
     fn a_percentile_leaves_out_what_is_rare_and_nothing_else() {

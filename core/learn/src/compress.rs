@@ -12,7 +12,7 @@ use crate::checkpoint::replace;
 use crate::contract;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{LearnError, at};
-use crate::quantize::{int8_of, quantize};
+use crate::quantize::{Outputs, int8_of, quantize};
 use crate::runner::Runner;
 use crate::trained::{Outcome, Trained, read_json, saved, write_json};
 
@@ -49,7 +49,7 @@ pub fn compress(trained: &Trained, dataset: &Dataset) -> Result<Compressed, Lear
             Graph::from_bytes(&outcome.graph, Limits::default()).map_err(LearnError::graph)?;
         let calibration = trained.recipe.quantize.calibration;
         let ranges = ranges(&graph, &inputs, calibration).map_err(LearnError::graph)?;
-        let int8 = quantize(&graph, &[rule], &ranges).map_err(LearnError::graph)?;
+        let int8 = quantize(&graph, &[rule], &ranges, Outputs::Int8).map_err(LearnError::graph)?;
         let right = right(&int8, rule, dataset.validation())?;
         Ok(Int8 { graph: int8.to_bytes(), right })
     };

@@ -33,15 +33,21 @@ pub fn int8(recipe: &Recipe) -> Contract {
     contract
 }
 
-/// The int8 input covers all that a pixel can become, whatever was seen.
+/// The int8 input of a recipe's network.
 #[must_use]
 pub fn input_rule(recipe: &Recipe) -> Quantization {
-    let range = |of: f32| {
-        let channels = recipe.picture.mean.iter().zip(&recipe.picture.std);
-        channels.map(move |(mean, std)| (of - mean) / std)
-    };
-    let low = range(0.0).fold(0.0, f32::min);
-    let high = range(1.0).fold(0.0, f32::max);
+    picture_rule(&picture(recipe))
+}
+
+/// It covers all that a pixel can become, whatever was seen.
+#[must_use]
+pub fn picture_rule(picture: &Picture) -> Quantization {
+    let channels = if picture.colour == Colour::Grey { 1 } else { 3 };
+    let ends = |(mean, std): (&f32, &f32)| [-mean / std, (1.0 - mean) / std];
+    let ends: Vec<[f32; 2]> =
+        picture.mean.iter().zip(&picture.std).take(channels).map(ends).collect();
+    let low = ends.as_flattened().iter().copied().fold(0.0, f32::min);
+    let high = ends.as_flattened().iter().copied().fold(0.0, f32::max);
     affine(Range { low, high })
 }
 

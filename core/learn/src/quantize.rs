@@ -1,13 +1,13 @@
 //! A float graph as an int8 graph: weights symmetric with a scale for each filter, activations affine with a rule for each
 //! tensor, biases int32. Jacob et al., 2018, arXiv:1712.05877; Krishnamoorthi, 2018, arXiv:1806.08342.
 use edgemill_model::graph::{
-    Constant, Element, Graph, GraphError, Node, Op, Reduction, Source, Value, ValueId,
+    Constant, Element, Function, Graph, GraphError, Node, Op, Reduction, Source, Value, ValueId,
 };
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
 use crate::calibrate::Range;
 
-/// What a softmax gives lies in 0..1: an int8 step is 1 ÷ 256.
+/// What a softmax or a logistic function gives lies in 0..1: an int8 step is 1 ÷ 256.
 pub const PROBABILITY: Quantization = Quantization { scale: 1.0 / 256.0, zero_point: -128 };
 
 /// No range is narrower than this: a scale must stay a normal number.
@@ -15,10 +15,20 @@ const NARROWEST: f32 = 1e-6;
 /// A bias stays this far below the int32 accumulator's end.
 const BIAS_LIMIT: f64 = (1_u32 << 30) as f64;
 
+/// What the outputs of a quantized graph are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// int8, by their ranges.
+    Int8,
+    /// f32. What is only moved on the way to an output is so as f32 too: a detector joins boxes and scores at its end, for
+    /// which one rule would be far too coarse.
+    Real,
+}
+
 /// Why a graph cannot be quantized.
 #[derive(Debug, thiserror::Error)]
 pub enum QuantizeError {
-    /// It has int8 in it already, or a constant where numbers are computed.
+    /// It has int8 in it already, or an operation that int8 does not have.
     #[error("graph value {index} ({name:?}) {reason}")]
     Value {
         /// Its place.
@@ -59,8 +69,17 @@ pub fn quantize(
     graph: &Graph<'_>,
     inputs: &[Quantization],
     ranges: &[Range],
+    outputs: Outputs,
 ) -> Result<Graph<'static>, QuantizeError> {
-    let mut quantizer = Quantizer { graph, ranges, made: Graph::new(), ids: Vec::new() };
+    let values = graph.values().len();
+    let mut quantizer = Quantizer {
+        graph,
+        ranges,
+        at_the_end: if outputs == Outputs::Real { at_the_end(graph) } else { vec![false; values] },
+        made: Graph::new(),
+        ids: Vec::with_capacity(values),
+        reals: vec![None; values],
+    };
     let mut rules = inputs.iter();
     for (index, value) in graph.values().iter().enumerate() {
         let id = match value.source() {
@@ -74,12 +93,18 @@ pub fn quantize(
                 };
                 Some(quantizer.made.input(value.name(), spec)?)
             }
+            Source::Node(node) if quantizer.at_the_end[index] => {
+                Some(quantizer.moved(value, node)?)
+            }
             Source::Node(node) => Some(quantizer.node(index, value, node)?),
         };
         quantizer.ids.push(id);
     }
     for output in graph.outputs() {
-        let made = quantizer.id(output.index(), *output)?;
+        let made = match outputs {
+            Outputs::Int8 => quantizer.operand(*output)?,
+            Outputs::Real => quantizer.real(*output)?,
+        };
         quantizer.made.output(made)?;
     }
     Ok(quantizer.made)
@@ -89,12 +114,53 @@ fn refusal(index: usize, value: &Value<'_>, reason: &'static str) -> QuantizeErr
     QuantizeError::Value { index, name: value.name().into(), reason }
 }
 
+/// Of each value, whether it only moves elements, and so does all that comes after it.
+fn at_the_end(graph: &Graph<'_>) -> Vec<bool> {
+    let mut moved: Vec<bool> =
+        graph.values().iter().map(|value| value.node().is_some_and(only_moves)).collect();
+    for (id, node) in graph.nodes().collect::<Vec<_>>().into_iter().rev() {
+        if !moved[id.index()] {
+            node.inputs.iter().for_each(|input| moved[input.index()] = false);
+        }
+    }
+    moved
+}
+
+/// Of each value, whether it is an output, or is only moved on the way to one.
+pub(crate) fn said(graph: &Graph<'_>) -> Vec<bool> {
+    let moved = at_the_end(graph);
+    let mut said = vec![false; moved.len()];
+    graph.outputs().iter().for_each(|output| said[output.index()] = true);
+    for (id, node) in graph.nodes().filter(|(id, _)| moved[id.index()]) {
+        said[id.index()] = true;
+        node.inputs.iter().for_each(|input| said[input.index()] = true);
+    }
+    said
+}
+
+fn only_moves(node: &Node) -> bool {
+    matches!(
+        node.op,
+        Op::Concat { .. }
+            | Op::Slice(_)
+            | Op::Gather { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Tile(_)
+            | Op::Pad { .. }
+    )
+}
+
 struct Quantizer<'a> {
     graph: &'a Graph<'a>,
     ranges: &'a [Range],
+    /// Which values stay f32.
+    at_the_end: Vec<bool>,
     made: Graph<'static>,
     /// What each value of the float graph has become; constants are made by the nodes that read them.
     ids: Vec<Option<ValueId>>,
+    /// The same in f32, where something reads that.
+    reals: Vec<Option<ValueId>>,
 }
 
 impl Quantizer<'_> {
@@ -104,7 +170,7 @@ impl Quantizer<'_> {
         value: &Value<'_>,
         node: &Node,
     ) -> Result<ValueId, QuantizeError> {
-        let x = self.id(index, node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
         let given = self.made.value(x).spec().quantization.unwrap_or(PROBABILITY);
         let seen = || self.ranges.get(index).copied().map(affine);
         let rule = match &node.op {
@@ -116,12 +182,16 @@ impl Quantizer<'_> {
             | Op::Tile(_)
             | Op::Pad { .. }
             | Op::Reduce { by: Reduction::Max | Reduction::Min, .. } => Some(given),
-            Op::Softmax => Some(PROBABILITY),
+            Op::Softmax | Op::Unary(Function::Sigmoid) => Some(PROBABILITY),
             Op::Quantize | Op::Dequantize => {
                 return Err(refusal(index, value, "is quantized already"));
             }
             Op::ArgMax { .. } | Op::Cast | Op::Detect(_) => {
-                return Err(refusal(index, value, "gives numbers that int8 cannot hold"));
+                return Err(refusal(
+                    index,
+                    value,
+                    "has no int8 form: leave it out of the network, or run that in f32",
+                ));
             }
             _ => seen(),
         };
@@ -133,7 +203,7 @@ impl Quantizer<'_> {
             }
             _ => {
                 for &other in &node.inputs[1..] {
-                    inputs.push(self.id(index, other)?);
+                    inputs.push(self.operand(other)?);
                 }
             }
         }
@@ -141,11 +211,47 @@ impl Quantizer<'_> {
         Ok(self.made.node(value.name(), node.op.clone(), &inputs, element)?)
     }
 
-    fn id(&self, reader: usize, id: ValueId) -> Result<ValueId, QuantizeError> {
-        let made = self.ids.get(id.index()).copied().flatten();
-        made.ok_or_else(|| {
-            refusal(reader, &self.graph.values()[reader], "computes with a constant")
-        })
+    /// What a value has become, or a constant by a rule that covers it.
+    fn operand(&mut self, id: ValueId) -> Result<ValueId, QuantizeError> {
+        if let Some(made) = self.ids.get(id.index()).copied().flatten() {
+            return Ok(made);
+        }
+        let value = self.graph.value(id);
+        let elements = floats(value).ok_or_else(|| {
+            refusal(id.index(), value, "is not f32, and nothing else is quantized")
+        })?;
+        let rule = affine(Range::of(&elements));
+        let bytes: Vec<i8> =
+            elements.iter().map(|&real| int8_of(real, rule).cast_signed()).collect();
+        let spec =
+            TensorSpec { quantization: Some(rule), ..spec(DType::I8, value.spec().shape.clone()) };
+        Ok(self.made.constant(value.name(), spec, Constant::i8(&bytes, &[]))?)
+    }
+
+    /// A value in f32.
+    fn real(&mut self, id: ValueId) -> Result<ValueId, QuantizeError> {
+        if let Some(made) = self.reals[id.index()] {
+            return Ok(made);
+        }
+        let value = self.graph.value(id);
+        let known = self.ids.get(id.index()).copied().flatten();
+        let made = match known {
+            Some(made) if self.at_the_end[id.index()] => made,
+            Some(made) => self.made.node(value.name(), Op::Dequantize, &[made], Element::F32)?,
+            None => {
+                let elements = floats(value)
+                    .ok_or_else(|| refusal(id.index(), value, "is a constant that is not f32"))?;
+                self.made.constant(value.name(), value.spec().clone(), Constant::f32(&elements))?
+            }
+        };
+        self.reals[id.index()] = Some(made);
+        Ok(made)
+    }
+
+    fn moved(&mut self, value: &Value<'_>, node: &Node) -> Result<ValueId, QuantizeError> {
+        let inputs: Vec<ValueId> =
+            node.inputs.iter().map(|&id| self.real(id)).collect::<Result<_, _>>()?;
+        Ok(self.made.node(value.name(), node.op.clone(), &inputs, Element::F32)?)
     }
 
     /// Weights and bias of a node whose input has steps of `input_scale`.

@@ -122,6 +122,8 @@ pub enum Calibration {
     MinMax,
     /// All but the outermost 0.005 % on each side.
     Percentile,
+    /// As much as leaves the least square error.
+    Mse,
 }
 
 const fn stretch() -> Fit {

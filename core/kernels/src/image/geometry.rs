@@ -36,6 +36,16 @@ impl Rect {
         }
     }
 
+    /// As [`Rect::inscribed`], but in the upper left corner and with sides rounded down: what YOLOX is trained on.
+    fn cornered(self, width: usize, height: usize) -> Self {
+        let (w, h) = if width * self.height >= height * self.width {
+            (self.width, (height * self.width / width).max(1))
+        } else {
+            ((width * self.height / height).max(1), self.height)
+        };
+        Self { width: w, height: h, ..self }
+    }
+
     /// The part of this rectangle that `region` (x, y, width, height as fractions) names; edges are rounded to
     /// whole pixels, and at least one pixel is left.
     pub(super) fn part(self, region: [f32; 4]) -> Result<Self, ImageError> {
@@ -80,9 +90,7 @@ impl Placement {
         match fit {
             Fit::Stretch => {}
             Fit::Letterbox => inner = inner.inscribed(region.width, region.height),
-            Fit::Corner => {
-                inner = Rect { x: 0, y: 0, ..inner.inscribed(region.width, region.height) };
-            }
+            Fit::Corner => inner = inner.cornered(region.width, region.height),
             Fit::Crop => region = region.inscribed(picture[0], picture[1]),
         }
         Ok(Self { region, inner })
@@ -138,6 +146,15 @@ mod tests {
         ];
         for (name, (w, h), (x, y, width, height)) in cases {
             assert_eq!(frame.inscribed(w, h), Rect { x, y, width, height }, "{name}");
+        }
+    }
+
+    #[test]
+    fn cornered_keeps_aspect_and_rounds_down() {
+        let picture = Rect::whole(416, 416);
+        let cases = [((548, 342), (416, 259)), ((342, 548), (259, 416)), ((9999, 1), (416, 1))];
+        for ((w, h), (width, height)) in cases {
+            assert_eq!(picture.cornered(w, h), Rect { x: 0, y: 0, width, height }, "{w} × {h}");
         }
     }
 

@@ -1,0 +1,45 @@
+//! A float network from elsewhere in int8, without training: ranges as pictures show them.
+use edgemill_kernels::image::RgbPicture;
+use edgemill_model::contract::Contract;
+use edgemill_model::graph::Graph;
+
+use crate::calibrate::ranges;
+use crate::contract::picture_rule;
+use crate::error::LearnError;
+use crate::flat::without_flat_ends;
+use crate::picture::input;
+use crate::quantize::{Outputs, quantize, said};
+use crate::recipe::Calibration;
+
+/// `graph` in int8: its input is quantized to cover every pixel, its outputs stay f32. `contract` is the float graph's, by
+/// which each of `pictures` is prepared as in the pipeline.
+///
+/// # Errors
+/// [`LearnError::Contract`] if it takes anything but one picture, [`LearnError::Graph`] naming what int8 cannot do.
+pub fn quantize_imported(
+    graph: &Graph<'_>,
+    contract: &Contract,
+    pictures: &[RgbPicture],
+    calibration: Calibration,
+) -> Result<Graph<'static>, LearnError> {
+    let (Some(picture), 1) = (&contract.picture, contract.inputs.len()) else {
+        let said = "only networks of one picture are made int8".into();
+        return Err(LearnError::Contract { said });
+    };
+    let inputs: Vec<Vec<f32>> =
+        pictures.iter().map(|picture| input(picture, contract)).collect::<Result<_, _>>()?;
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let seen = |calibration| ranges(graph, &inputs, calibration).map_err(LearnError::graph);
+    let mut ranges = seen(calibration)?;
+    if calibration != Calibration::MinMax {
+        // The largest thing that a detector finds is rare too, and its box must not be cut.
+        let whole = seen(Calibration::MinMax)?;
+        let said = said(graph).into_iter().zip(whole);
+        ranges.iter_mut().zip(said).for_each(|(range, (said, whole))| {
+            *range = if said { whole } else { *range };
+        });
+    }
+    let ranges = without_flat_ends(graph, &ranges);
+    let rule = picture_rule(picture);
+    quantize(graph, &[rule], &ranges, Outputs::Real).map_err(LearnError::graph)
+}
