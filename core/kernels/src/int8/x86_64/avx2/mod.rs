@@ -1,7 +1,7 @@
 //! AVX2: `vpmaddwd` adds two products of 16-bit numbers. (`vpmaddubsw` would saturate.)
 mod convolution;
 mod depthwise;
-mod requantize;
+pub(super) mod requantize;
 
 use crate::int8::convolution::{Convolution, Operands};
 use crate::int8::depthwise::{self as plain, Depthwise};
@@ -12,8 +12,8 @@ use super::table;
 use depthwise::Channels;
 
 /// Columns of a vector.
-const LANES: usize = 8;
-const PANELS: Panels = Panels { widest: 2 * LANES, grain: LANES, step: 4 };
+pub(super) const LANES: usize = 8;
+pub(super) const PANELS: Panels = Panels { widest: 2 * LANES, grain: LANES, step: 4 };
 const FLIP: u8 = 0x80;
 
 /// Proof that the processor has AVX2.
