@@ -66,13 +66,13 @@ impl RealPair {
     fn each(&self, a: &[u8], b: &[u8], y: &mut [u8], function: impl Fn(f32, f32) -> f32) {
         let [a, b] = [a, b].map(|side| side.as_chunks::<WORD>().0);
         let (run, [one_a, one_b]) = (self.spread.run(), self.spread.single());
-        let mut runs = y.as_chunks_mut::<WORD>().0.chunks_exact_mut(run);
+        let runs = y.as_chunks_mut::<WORD>().0.chunks_exact_mut(run);
         let made = |a: &[u8; WORD], b: &[u8; WORD]| {
             let [a, b] = [a, b].map(|word| f32::from_le_bytes(*word));
             bounded(function(a, b), self.clamp).to_le_bytes()
         };
-        self.spread.each(|[at_a, at_b]| {
-            let y = runs.next().expect("the result has a place for each run").iter_mut();
+        for (y, [at_a, at_b]) in runs.zip(self.spread.starts()) {
+            let y = y.iter_mut();
             match (one_a, one_b) {
                 (false, false) => {
                     let sides = a[at_a..].iter().zip(&b[at_b..]);
@@ -81,7 +81,7 @@ impl RealPair {
                 (true, _) => y.zip(&b[at_b..]).for_each(|(y, b)| *y = made(&a[at_a], b)),
                 (_, true) => y.zip(&a[at_a..]).for_each(|(y, a)| *y = made(a, &b[at_b])),
             }
-        });
+        }
     }
 }
 

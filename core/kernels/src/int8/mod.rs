@@ -27,7 +27,7 @@ pub use depthwise::Depthwise;
 pub use elementwise::{Border, Elementwise, flip_into, pad, softmax};
 pub use matrices::Matrices;
 pub use packing::{Filter, Panels};
-pub use pairs::{Addend, Pair, Real, Spread};
+pub use pairs::{Addend, Pair, Real, Spread, Starts};
 pub use peak::peak_macs_per_us;
 pub use pool::{Mean, Pool};
 pub use resize::{Place, Resize};

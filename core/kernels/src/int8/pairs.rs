@@ -135,26 +135,45 @@ impl Spread {
         self.axes.iter().map(|axis| axis.count).product::<usize>() * self.run
     }
 
-    /// Calls `run` with where each run begins on both sides, in the result's order.
+    /// Where each run begins on both sides, in the result's order.
     #[inline(always)]
-    pub fn each(&self, mut run: impl FnMut([usize; 2])) {
-        let (mut index, mut at) = ([0; MAX_AXES], [0; 2]);
-        loop {
-            run(at);
-            let mut left = self.axes.len();
-            loop {
-                let Some(axis) = left.checked_sub(1) else { return };
-                let Axis { count, steps } = self.axes[axis];
-                index[axis] += 1;
-                if index[axis] < count {
-                    at = [at[0] + steps[0], at[1] + steps[1]];
-                    break;
-                }
-                index[axis] = 0;
-                at = [0, 1].map(|side| at[side] - (count - 1) * steps[side]);
-                left = axis;
+    pub const fn starts(&self) -> Starts<'_> {
+        Starts { axes: self.axes.as_slice(), index: [0; MAX_AXES], next: Some([0; 2]) }
+    }
+}
+
+/// Where runs begin. (An iterator, as a closure for the body of the loop need not be compiled for the kernel's
+/// processor.)
+pub struct Starts<'a> {
+    axes: &'a [Axis],
+    index: [usize; MAX_AXES],
+    next: Option<[usize; 2]>,
+}
+
+impl Starts<'_> {
+    #[inline(always)]
+    fn after(&mut self, mut at: [usize; 2]) -> Option<[usize; 2]> {
+        for (axis, index) in self.axes.iter().zip(&mut self.index).rev() {
+            let Axis { count, steps } = *axis;
+            *index += 1;
+            if *index < count {
+                return Some([at[0] + steps[0], at[1] + steps[1]]);
             }
+            *index = 0;
+            at = [at[0] - (count - 1) * steps[0], at[1] - (count - 1) * steps[1]];
         }
+        None
+    }
+}
+
+impl Iterator for Starts<'_> {
+    type Item = [usize; 2];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<[usize; 2]> {
+        let at = self.next?;
+        self.next = self.after(at);
+        Some(at)
     }
 }
 
@@ -212,9 +231,7 @@ fn spread_out(
     element: impl Fn(u8, u8) -> u8 + Copy,
 ) {
     let (run, [one_a, one_b]) = (spread.run, spread.single);
-    let mut runs = y.chunks_exact_mut(run);
-    spread.each(|[at_a, at_b]| {
-        let y = runs.next().expect("the result has a place for each run");
+    for (y, [at_a, at_b]) in y.chunks_exact_mut(run).zip(spread.starts()) {
         match (one_a, one_b) {
             (false, false) => each_two(&a[at_a..][..run], &b[at_b..][..run], y, element),
             (true, false) => {
@@ -227,7 +244,7 @@ fn spread_out(
             }
             (true, true) => y.fill(element(a[at_a], b[at_b])),
         }
-    });
+    }
 }
 
 /// Elements at a time: what a compiler makes vectors of. The last of a run are taken together with some before them,
@@ -281,8 +298,7 @@ mod tests {
         let axes = [(2, [true, false]), (5, [false, true]), (3, [true, false]), (4, [true, false])];
         let spread = Spread::new(&axes);
         assert_eq!((spread.run, spread.single, spread.elements()), (12, [false, true], 120));
-        let mut starts = Vec::new();
-        spread.each(|at| starts.push(at));
+        let starts: Vec<_> = spread.starts().collect();
         let expected: Vec<_> = (0..10).map(|i| [i / 5 * 12, i % 5]).collect();
         assert_eq!(starts, expected);
         assert_eq!(Spread::even(7).elements(), 7);
