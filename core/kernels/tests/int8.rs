@@ -57,6 +57,12 @@ impl Random {
         let byte = |r: u64| if extreme { [0x80, 0x7F][(r & 1) as usize] } else { (r >> 20) as u8 };
         (0..count).map(|_| byte(self.next())).collect()
     }
+
+    /// As [`Self::bytes`]; in every other array there is no -128, as usual in models.
+    fn weights(&mut self, count: usize) -> Vec<u8> {
+        let least = [0x80, 0x81][self.below(2)];
+        self.bytes(count).into_iter().map(|w| if w == 0x80 { least } else { w }).collect()
+    }
 }
 
 /// Shape, weights and numbers of one convolution.
@@ -78,8 +84,9 @@ impl Case {
         let column_step = 1 + random.below(50);
         let zero_point = random.below(256) as i32 - 128;
         let limits = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
+        let limits = [limits, [-128, 127]][random.below(2)];
         let pixel_step = channels + random.below(3) * 5;
-        let weights = random.bytes(channels * segments * segment);
+        let weights = random.weights(channels * segments * segment);
         let job = Convolution {
             height,
             width,
@@ -305,7 +312,7 @@ fn depthwise_case(random: &mut Random) -> (Depthwise, Case) {
         out_row_step: job.out_row_step,
         ..case.job
     };
-    case.weights = random.bytes(channels * taps[0] * taps[1]);
+    case.weights = random.weights(channels * taps[0] * taps[1]);
     case.bias = case.bias.map(|_| (0..4 * channels).map(|i| (i % 4 == 1).into()).collect());
     let unit = [1e-5, 1e-5, 1e-3, 1e4][random.below(4)];
     case.multipliers = (0..channels).map(|_| (1 + random.below(1000)) as f32 * unit).collect();

@@ -1,13 +1,14 @@
 //! The rounding rule on vectors.
 use std::arch::aarch64::{
     float32x4_t, int8x16_t, int16x8_t, int32x4_t, vcombine_s8, vcvtnq_s32_f32, vcvtq_f32_s32,
-    vdupq_n_s8, vdupq_n_s16, vextq_s8, vget_low_s8, vgetq_lane_s32, vld1q_f32, vmaxq_s8, vminq_s8,
-    vmulq_f32, vqaddq_s16, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32,
-    vreinterpretq_s8_s16, vreinterpretq_s32_s8, vreinterpretq_s64_s8, vst1_s8, vst1q_lane_s64,
-    vst1q_s8,
+    vdupq_n_s8, vdupq_n_s16, vextq_s8, vget_low_s8, vgetq_lane_s32, vld1q_f32, vld4q_dup_s64,
+    vmaxq_s8, vminq_s8, vmulq_f32, vqaddq_s16, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16,
+    vqmovn_s32, vreinterpretq_f32_s64, vreinterpretq_s8_s16, vreinterpretq_s16_s8,
+    vreinterpretq_s32_s8, vreinterpretq_s64_s8, vst1_s8, vst1q_lane_s64, vst1q_s8, vuzp1q_s16,
+    vuzp2q_s16,
 };
 
-use super::tiles::LANES;
+use super::tiles::{LANES, Pair};
 use crate::int8::rounding::Output;
 
 /// An [`Output`] in vectors.
@@ -51,6 +52,28 @@ impl Rule {
             };
             let low = vqmovn_s16(pair(0));
             if V > 2 { vqmovn_high_s16(low, pair(2)) } else { vcombine_s8(low, low) }
+        }
+    }
+
+    /// Bytes of 16 columns of four windows, which come as pairs: each two columns are kept together until they are bytes.
+    ///
+    /// # Safety
+    /// There are 16 multipliers.
+    #[inline(always)]
+    pub unsafe fn paired_bytes(&self, pairs: [Pair; 4], multipliers: *const u8) -> [int8x16_t; 4] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let twice: [[float32x4_t; 4]; 2] = std::array::from_fn(|half| {
+                let four = vld4q_dup_s64(multipliers.cast::<i64>().add(4 * half));
+                [four.0, four.1, four.2, four.3].map(|two| vreinterpretq_f32_s64(two))
+            });
+            let both = |pair: usize| {
+                let low = vreinterpretq_s16_s8(self.bytes(pairs[2 * pair], twice[0]));
+                let high = vreinterpretq_s16_s8(self.bytes(pairs[2 * pair + 1], twice[1]));
+                [vuzp1q_s16(low, high), vuzp2q_s16(low, high)].map(|own| vreinterpretq_s8_s16(own))
+            };
+            let ([a, b], [c, d]) = (both(0), both(1));
+            [a, b, c, d]
         }
     }
 

@@ -1,7 +1,8 @@
 //! Rows of 3×3 windows of each channel on its own, 16 channels at once, where a pixel shares columns with the next.
+use std::arch::aarch64::{int8x16_t, vld1q_s8};
+
 use super::requantize::{Rule, write_some};
 use crate::int8::depthwise::Depthwise;
-use std::arch::aarch64::{int8x16_t, vld1q_s8};
 
 /// Channels of a block.
 pub const WIDTH: usize = 16;
@@ -10,6 +11,8 @@ pub const WIDTH: usize = 16;
 pub struct Row<'a> {
     pub job: &'a Depthwise,
     pub rule: &'a [int8x16_t; 3],
+    /// Fewer elements may come out than a byte has.
+    pub clamps: bool,
     /// Starts, multipliers and weights of a block.
     pub packed: *const u8,
     pub x: *const u8,
@@ -45,6 +48,7 @@ pub unsafe fn run(
             let row = Row {
                 job,
                 rule: &vectors,
+                clamps: rule.clamps,
                 packed: packed.wrapping_add(first / WIDTH * block_bytes),
                 x: x.wrapping_add(row * job.row_step + first),
                 y: y.wrapping_add(row * job.out_row_step + first),
@@ -80,7 +84,8 @@ struct Shape {
 impl Shape {
     fn of(job: &Depthwise) -> Option<Self> {
         let stride = job.column_step / job.tap_steps[1].max(1);
-        let steady = job.taps == [3, 3] && job.column_step == stride * job.tap_steps[1];
+        let steady =
+            job.taps == [3, 3] && job.width > 0 && job.column_step == stride * job.tap_steps[1];
         let (pixels, channels, step) = (job.width, job.channels, job.pixel_step);
         match (steady, stride) {
             (true, 1 | 2) if channels >= WIDTH => {

@@ -1,6 +1,9 @@
 //! What the kernels' convolutions have in common: the way over panels, rows and tiles, the greatest of several windows,
 //! rounding and writing. A kernel only sums up windows.
-use std::arch::aarch64::{int32x4_t, vdupq_n_s8, vextq_s8, vmaxq_s32};
+use std::arch::aarch64::{
+    int8x16_t, int32x4_t, vdupq_n_s8, vdupq_n_s32, vextq_s8, vmaxq_s32, vreinterpretq_s32_s64,
+    vreinterpretq_s64_s32, vuzp1q_s64, vuzp2q_s64,
+};
 
 use super::requantize::{Multipliers, Rule, write, write_some};
 use crate::int8::convolution::{Convolution, Operands};
@@ -21,6 +24,8 @@ pub struct Segments<'a> {
     pub elements: usize,
     /// The products of two with any elements can be added in 16 bits.
     pub two_products_fit: bool,
+    /// What [`Windows::starts`] has made.
+    pub starts: *const int32x4_t,
 }
 
 /// Sums of windows.
@@ -33,6 +38,15 @@ pub unsafe trait Windows {
     const PANELS: Panels;
     /// Windows of a tile of two vectors of columns, where a pixel is one window: four or eight.
     const TALL: usize;
+    /// Of four windows and vectors, each two windows come as [`Pair`]s one after the other.
+    const PAIRED: bool = false;
+
+    /// What the sums of every window start from, where that is not as `packed` has it.
+    #[inline(always)]
+    unsafe fn starts<const V: usize>(_packed: *const u8) -> [[int32x4_t; 2]; V] {
+        // SAFETY: every 64-bit ARM has NEON.
+        unsafe { [[vdupq_n_s32(0); 2]; V] }
+    }
 
     /// `V` vectors of sums of `R` windows, which begin so many bytes from `x`. `packed` is a panel of `V` vectors.
     unsafe fn sums<const V: usize, const R: usize>(
@@ -50,6 +64,10 @@ pub unsafe trait Windows {
 #[inline(always)]
 pub unsafe fn run<W: Windows>(operands: &mut Operands<'_>) {
     let (job, has) = (operands.job, operands.x.len());
+    assert!(!job.offsets.is_empty(), "a window has segments");
+    if job.pixels() == 0 {
+        return;
+    }
     let reads = job.input_bytes().saturating_add(BEYOND);
     assert!(has >= reads, "{has} bytes in, {reads} needed");
     let rows = Rows::of(job);
@@ -132,7 +150,10 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn rows<W: Windows, const V: usize, const R: usize, const M: usize>(&self, rows: &Rows) {
         let pixels = R / M;
+        // SAFETY: the caller's promise.
+        let starts = unsafe { W::starts::<V>(self.packed) };
         let segments = Segments {
+            starts: starts.as_ptr().cast(),
             offsets: &self.job.offsets,
             elements: self.job.segment,
             two_products_fit: self.job.two_products_fit,
@@ -151,7 +172,7 @@ impl Block<'_> {
                 // says; `Operands` has checked the output.
                 unsafe {
                     let sums = W::sums::<V, R>(segments, packed, x, windows);
-                    store.tile::<V, R, M>(sums, packed.wrapping_add(4 * LANES * V), y, output);
+                    store.tile::<W, V, R, M>(sums, packed.wrapping_add(4 * LANES * V), y, output);
                 }
                 left -= pixels;
                 if left == 0 {
@@ -182,7 +203,7 @@ impl Store {
     /// # Safety
     /// There are `V` vectors of multipliers, and room for every pixel's columns.
     #[inline(always)]
-    unsafe fn tile<const V: usize, const R: usize, const M: usize>(
+    unsafe fn tile<W: Windows, const V: usize, const R: usize, const M: usize>(
         &self,
         sums: [[int32x4_t; V]; R],
         multipliers: *const u8,
@@ -190,23 +211,22 @@ impl Store {
         step: usize,
     ) {
         let pixels = R / M;
-        // Two pixels of eight columns are rounded as one of 16.
-        let two = V == 2 && pixels.is_multiple_of(2);
+        let two = two_at_once::<V, R, M>();
         // SAFETY: the caller's promise; every 64-bit ARM has NEON.
         unsafe {
-            let m = Multipliers::<V>::load(multipliers).0;
-            let mut bytes = [vdupq_n_s8(0); R];
-            for pixel in 0..pixels {
-                let even = if two { pixel / 2 * 2 } else { pixel };
-                let a = greatest::<V, R, M>(&sums, even);
-                bytes[pixel] = if two {
-                    let b = greatest::<V, R, M>(&sums, even + 1);
-                    self.rule
-                        .bytes([a[0], a[V - 1], b[0], b[V - 1]], [m[0], m[V - 1], m[0], m[V - 1]])
+            let bytes = if W::PAIRED && (V, R) == (4, 4) {
+                let pairs = std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]));
+                if M == 1 {
+                    let bytes = self.rule.paired_bytes(pairs, multipliers);
+                    std::array::from_fn(|r| bytes[r])
                 } else {
-                    self.rule.bytes(a, m)
-                };
-            }
+                    let apart = apart(pairs);
+                    let sums = std::array::from_fn(|r| std::array::from_fn(|v| apart[r][v]));
+                    self.bytes::<V, R, M>(&sums, multipliers)
+                }
+            } else {
+                self.bytes::<V, R, M>(&sums, multipliers)
+            };
             if self.whole && !self.rule.clamps {
                 for pixel in 0..pixels {
                     write::<V>(bytes[pixel], two && pixel % 2 == 1, y.wrapping_add(pixel * step));
@@ -225,6 +245,63 @@ impl Store {
             }
         }
     }
+
+    /// Bytes of each pixel, not clamped yet; where [`two_at_once`], of a pixel and the next.
+    ///
+    /// # Safety
+    /// There are `V` vectors of multipliers.
+    #[inline(always)]
+    unsafe fn bytes<const V: usize, const R: usize, const M: usize>(
+        &self,
+        sums: &[[int32x4_t; V]; R],
+        multipliers: *const u8,
+    ) -> [int8x16_t; R] {
+        // SAFETY: the caller's promise; every 64-bit ARM has NEON.
+        unsafe {
+            let m = Multipliers::<V>::load(multipliers).0;
+            let mut bytes = [vdupq_n_s8(0); R];
+            for pixel in 0..R / M {
+                bytes[pixel] = if two_at_once::<V, R, M>() {
+                    let a = greatest::<V, R, M>(sums, pixel / 2 * 2);
+                    let b = greatest::<V, R, M>(sums, pixel / 2 * 2 + 1);
+                    self.rule
+                        .bytes([a[0], a[V - 1], b[0], b[V - 1]], [m[0], m[V - 1], m[0], m[V - 1]])
+                } else {
+                    self.rule.bytes(greatest::<V, R, M>(sums, pixel), m)
+                };
+            }
+            bytes
+        }
+    }
+}
+
+/// Whether two pixels of eight columns are rounded as one of 16.
+const fn two_at_once<const V: usize, const R: usize, const M: usize>() -> bool {
+    V == 2 && (R / M).is_multiple_of(2)
+}
+
+/// Sums of two columns of a window, then of the same columns of the next: eight columns.
+pub type Pair = [int32x4_t; 4];
+
+/// Four columns of one of two windows.
+#[inline(always)]
+pub fn window([a, b]: [int32x4_t; 2], number: usize) -> int32x4_t {
+    // SAFETY: every 64-bit ARM has NEON.
+    unsafe {
+        let (a, b) = (vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b));
+        vreinterpretq_s32_s64(if number == 0 { vuzp1q_s64(a, b) } else { vuzp2q_s64(a, b) })
+    }
+}
+
+/// Sums of each of four windows.
+#[inline(always)]
+fn apart(pairs: [Pair; 4]) -> [[int32x4_t; 4]; 4] {
+    std::array::from_fn(|r| {
+        std::array::from_fn(|v| {
+            let (pair, at) = (pairs[r / 2 * 2 + v / 2], v % 2 * 2);
+            window([pair[at], pair[at + 1]], r % 2)
+        })
+    })
 }
 
 /// The greatest sums of a pixel's windows.

@@ -7,6 +7,7 @@ use super::super::rows::{Row, WIDTH};
 /// The three elements of each of four channels; those beyond are 0.
 static SIDE_BY_SIDE: [[u8; 16]; 4] = side_by_side();
 
+#[expect(clippy::cast_possible_truncation, reason = "below 48")]
 const fn side_by_side() -> [[u8; 16]; 4] {
     let mut places = [[u8::MAX; 16]; 4];
     let mut i = 0;
@@ -49,7 +50,7 @@ macro_rules! dot {
 
 /// A pixel of the columns that begin with `$a`, `$e` and `$i`; the first of them is not needed any more.
 macro_rules! pixel {
-    ($a:literal, $b:literal, $c:literal, $d:literal,
+    ($limit:ident, $a:literal, $b:literal, $c:literal, $d:literal,
      $e:literal, $f:literal, $g:literal, $h:literal,
      $i:literal, $j:literal, $k:literal, $l:literal) => {
         concat!(
@@ -108,13 +109,29 @@ macro_rules! pixel {
             ".8h\n",
             "sqxtn v28.8b, v28.8h\n",
             "sqxtn2 v28.16b, v30.8h\n",
+            $limit!($b, $c),
+            "st1 {{v28.16b}}, [{y}], {step}\n",
+        )
+    };
+}
+
+/// Nothing, where every byte may come out.
+macro_rules! all {
+    ($low:literal, $high:literal) => {
+        ""
+    };
+}
+
+/// What the least and the greatest element leave.
+macro_rules! some {
+    ($low:literal, $high:literal) => {
+        concat!(
             "smax v28.16b, v28.16b, v",
-            $b,
+            $low,
             ".16b\n",
             "smin v28.16b, v28.16b, v",
-            $c,
+            $high,
             ".16b\n",
-            "st1 {{v28.16b}}, [{y}], {step}\n",
         )
     };
 }
@@ -152,49 +169,64 @@ macro_rules! row {
     };
 }
 
+/// A row of pixels that share two columns with the next.
+macro_rules! sharing_two {
+    ($row:ident, $limit:ident) => {
+        row!(
+            $row,
+            column!(0, 1, 2, 3),
+            column!(4, 5, 6, 7),
+            "2:",
+            column!(8, 9, 10, 11),
+            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(0, 1, 2, 3),
+            pixel!($limit, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(4, 5, 6, 7),
+            pixel!($limit, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7),
+            "subs {left}, {left}, #1",
+            "b.ne 2b",
+            "3:"
+        )
+    };
+}
+
+/// A row of pixels that share one column with the next.
+macro_rules! sharing_one {
+    ($row:ident, $limit:ident) => {
+        row!(
+            $row,
+            column!(0, 1, 2, 3),
+            "2:",
+            column!(4, 5, 6, 7),
+            column!(8, 9, 10, 11),
+            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(4, 5, 6, 7),
+            column!(0, 1, 2, 3),
+            pixel!($limit, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3),
+            "subs {left}, {left}, #1",
+            "b.ne 2b",
+            "3:"
+        )
+    };
+}
+
 /// # Safety
 /// As `rows::run`; the processor has the dot product, and there is at least one pixel.
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn run(row: &Row<'_>, shared: usize) {
     // SAFETY: the caller's promise: of each column 16 elements of three rows are read, of each pixel 16 written.
     unsafe {
-        if shared == 2 {
-            row!(
-                row,
-                column!(0, 1, 2, 3),
-                column!(4, 5, 6, 7),
-                "2:",
-                column!(8, 9, 10, 11),
-                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(0, 1, 2, 3),
-                pixel!(4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(4, 5, 6, 7),
-                pixel!(8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7),
-                "subs {left}, {left}, #1",
-                "b.ne 2b",
-                "3:"
-            );
-        } else {
-            row!(
-                row,
-                column!(0, 1, 2, 3),
-                "2:",
-                column!(4, 5, 6, 7),
-                column!(8, 9, 10, 11),
-                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(4, 5, 6, 7),
-                column!(0, 1, 2, 3),
-                pixel!(8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3),
-                "subs {left}, {left}, #1",
-                "b.ne 2b",
-                "3:"
-            );
+        match (shared, row.clamps) {
+            (2, false) => sharing_two!(row, all),
+            (2, true) => sharing_two!(row, some),
+            (_, false) => sharing_one!(row, all),
+            (_, true) => sharing_one!(row, some),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! `smmla` multiplies two windows by two columns, eight elements deep: four sums of a vector.
 use std::arch::aarch64::{
     int8x16_t, int32x4_t, vcombine_s8, vld1_s8, vld1q_dup_s64, vreinterpretq_s32_s64,
-    vreinterpretq_s64_s32, vuzp1q_s64, vuzp2q_s64,
 };
 use std::arch::asm;
 
 use super::super::loads;
-use super::super::tiles::{self, LANES, Segments, Windows};
+use super::super::tiles::{self, LANES, Segments, Windows, window};
 use super::tile;
 use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
@@ -27,6 +26,7 @@ struct Matrices;
 unsafe impl Windows for Matrices {
     const PANELS: Panels = super::PANELS;
     const TALL: usize = 8;
+    const PAIRED: bool = true;
 
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
@@ -91,16 +91,6 @@ unsafe fn plain<const V: usize, const R: usize>(
             }
         }
         std::array::from_fn(|r| std::array::from_fn(|v| window(sums[r / 2][v], r % 2)))
-    }
-}
-
-/// Four columns of one of two windows.
-#[inline(always)]
-pub fn window([a, b]: [int32x4_t; 2], number: usize) -> int32x4_t {
-    // SAFETY: every 64-bit ARM has NEON.
-    unsafe {
-        let (a, b) = (vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b));
-        vreinterpretq_s32_s64(if number == 0 { vuzp1q_s64(a, b) } else { vuzp2q_s64(a, b) })
     }
 }
 

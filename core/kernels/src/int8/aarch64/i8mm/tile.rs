@@ -3,7 +3,7 @@ use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
 use std::arch::asm;
 
 use super::super::tiles::Segments;
-use super::convolution::window;
+use super::super::tiles::{Pair, window};
 
 macro_rules! multiply {
     ($sum:literal, $rows:literal, $columns:literal) => {
@@ -50,7 +50,7 @@ macro_rules! tall_step {
     };
 }
 
-/// Sums of four windows, of a panel of four vectors.
+/// Sums of four windows, of a panel of four vectors, as [`Pair`]s: the columns of the first two windows, then of the last.
 ///
 /// # Safety
 /// As `Windows::sums`; the processor has `smmla`.
@@ -60,10 +60,10 @@ pub unsafe fn wide(
     packed: *const u8,
     x: *const u8,
     windows: [usize; 4],
-) -> [[int32x4_t; 4]; 4] {
+) -> [Pair; 4] {
     let eights = segments.elements.div_ceil(8);
     // SAFETY: every 64-bit ARM has NEON.
-    let mut sums = unsafe { [[[vdupq_n_s32(0); 2]; 4]; 2] };
+    let mut sums = unsafe { [[vdupq_n_s32(0); 4]; 4] };
     // SAFETY: the caller's promise: `packed` has starts, multipliers and as many weights as there are steps; 16 bytes of
     // each window are read where more than eight are left.
     unsafe {
@@ -119,14 +119,14 @@ pub unsafe fn wide(
             out("v0") _, out("v1") _, out("v2") _, out("v3") _,
             out("v4") _, out("v5") _, out("v6") _, out("v7") _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v16") sums[0][0][0], out("v17") sums[0][0][1], out("v18") sums[0][1][0], out("v19") sums[0][1][1],
-            out("v20") sums[0][2][0], out("v21") sums[0][2][1], out("v22") sums[0][3][0], out("v23") sums[0][3][1],
-            out("v24") sums[1][0][0], out("v25") sums[1][0][1], out("v26") sums[1][1][0], out("v27") sums[1][1][1],
-            out("v28") sums[1][2][0], out("v29") sums[1][2][1], out("v30") sums[1][3][0], out("v31") sums[1][3][1],
+            out("v16") sums[0][0], out("v17") sums[0][1], out("v18") sums[0][2], out("v19") sums[0][3],
+            out("v20") sums[1][0], out("v21") sums[1][1], out("v22") sums[1][2], out("v23") sums[1][3],
+            out("v24") sums[2][0], out("v25") sums[2][1], out("v26") sums[2][2], out("v27") sums[2][3],
+            out("v28") sums[3][0], out("v29") sums[3][1], out("v30") sums[3][2], out("v31") sums[3][3],
             options(readonly, nostack),
         );
     }
-    std::array::from_fn(|r| std::array::from_fn(|v| window(sums[r / 2][v], r % 2)))
+    sums
 }
 
 /// Sums of eight windows, of a panel of two vectors.

@@ -30,6 +30,16 @@ unsafe impl Windows for Products {
     const PANELS: Panels = super::PANELS;
     const TALL: usize = 4;
 
+    /// Beside each other as two sums of each column are.
+    #[inline(always)]
+    unsafe fn starts<const V: usize>(packed: *const u8) -> [[int32x4_t; 2]; V] {
+        // SAFETY: a panel begins with what its sums start from.
+        unsafe {
+            let (none, starts) = (vdupq_n_s32(0), loads::words::<V>(packed));
+            starts.map(|start| [vzip1q_s32(start, none), vzip2q_s32(start, none)])
+        }
+    }
+
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
         segments: Segments<'_>,
@@ -59,12 +69,10 @@ unsafe fn plain<const V: usize, const R: usize>(
 ) -> [[int32x4_t; V]; R] {
     let mut weights = packed.wrapping_add(8 * LANES * V);
     let steps = segments.elements.div_ceil(4);
-    // SAFETY: as in `Windows::sums`; a panel begins with what its sums start from.
+    // SAFETY: as in `Windows::sums`.
     unsafe {
-        let none = vdupq_n_s32(0);
-        let starts: [int32x4_t; V] = loads::words(packed);
-        let spread = starts.map(|start| [vzip1q_s32(start, none), vzip2q_s32(start, none)]);
-        let mut sums: Sums<V, R> = [spread; R];
+        let starts: [[int32x4_t; 2]; V] = segments.starts.cast::<[[int32x4_t; 2]; V]>().read();
+        let mut sums: Sums<V, R> = [starts; R];
         for &offset in segments.offsets {
             let mut x = x.wrapping_add(offset);
             let mut left = steps;

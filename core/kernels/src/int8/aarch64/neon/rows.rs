@@ -94,7 +94,7 @@ macro_rules! two {
 
 /// A pixel of three columns.
 macro_rules! pixel {
-    ($a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal, $i:literal) => {
+    ($limit:ident, $a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal, $i:literal) => {
         concat!(
             "ld1 {{v28.4s-v31.4s}}, [{starts}]\n",
             two!($a, 16, $b, 17),
@@ -123,9 +123,29 @@ macro_rules! pixel {
             "sqadd v30.8h, v30.8h, v25.8h\n",
             "sqxtn v28.8b, v28.8h\n",
             "sqxtn2 v28.16b, v30.8h\n",
-            "smax v28.16b, v28.16b, v26.16b\n",
-            "smin v28.16b, v28.16b, v27.16b\n",
+            $limit!(26, 27),
             "st1 {{v28.16b}}, [{y}], {step}\n",
+        )
+    };
+}
+
+/// Nothing, where every byte may come out.
+macro_rules! all {
+    ($low:literal, $high:literal) => {
+        ""
+    };
+}
+
+/// What the least and the greatest element leave.
+macro_rules! some {
+    ($low:literal, $high:literal) => {
+        concat!(
+            "smax v28.16b, v28.16b, v",
+            $low,
+            ".16b\n",
+            "smin v28.16b, v28.16b, v",
+            $high,
+            ".16b\n",
         )
     };
 }
@@ -162,49 +182,64 @@ macro_rules! row {
     };
 }
 
+/// A row of pixels that share two columns with the next.
+macro_rules! sharing_two {
+    ($row:ident, $limit:ident) => {
+        row!(
+            $row,
+            column!(0, 1, 2),
+            column!(3, 4, 5),
+            "2:",
+            column!(6, 7, 8),
+            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(0, 1, 2),
+            pixel!($limit, 3, 4, 5, 6, 7, 8, 0, 1, 2),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(3, 4, 5),
+            pixel!($limit, 6, 7, 8, 0, 1, 2, 3, 4, 5),
+            "subs {left}, {left}, #1",
+            "b.ne 2b",
+            "3:"
+        )
+    };
+}
+
+/// A row of pixels that share one column with the next.
+macro_rules! sharing_one {
+    ($row:ident, $limit:ident) => {
+        row!(
+            $row,
+            column!(0, 1, 2),
+            "2:",
+            column!(3, 4, 5),
+            column!(6, 7, 8),
+            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+            "subs {left}, {left}, #1",
+            "b.eq 3f",
+            column!(3, 4, 5),
+            column!(0, 1, 2),
+            pixel!($limit, 6, 7, 8, 3, 4, 5, 0, 1, 2),
+            "subs {left}, {left}, #1",
+            "b.ne 2b",
+            "3:"
+        )
+    };
+}
+
 /// # Safety
 /// As `rows::run`; there is at least one pixel.
 #[target_feature(enable = "neon")]
 pub unsafe fn run(row: &Row<'_>, shared: usize) {
     // SAFETY: the caller's promise: of each column 16 elements of three rows are read, of each pixel 16 written.
     unsafe {
-        if shared == 2 {
-            row!(
-                row,
-                column!(0, 1, 2),
-                column!(3, 4, 5),
-                "2:",
-                column!(6, 7, 8),
-                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(0, 1, 2),
-                pixel!(3, 4, 5, 6, 7, 8, 0, 1, 2),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(3, 4, 5),
-                pixel!(6, 7, 8, 0, 1, 2, 3, 4, 5),
-                "subs {left}, {left}, #1",
-                "b.ne 2b",
-                "3:"
-            );
-        } else {
-            row!(
-                row,
-                column!(0, 1, 2),
-                "2:",
-                column!(3, 4, 5),
-                column!(6, 7, 8),
-                pixel!(0, 1, 2, 3, 4, 5, 6, 7, 8),
-                "subs {left}, {left}, #1",
-                "b.eq 3f",
-                column!(3, 4, 5),
-                column!(0, 1, 2),
-                pixel!(6, 7, 8, 3, 4, 5, 0, 1, 2),
-                "subs {left}, {left}, #1",
-                "b.ne 2b",
-                "3:"
-            );
+        match (shared, row.clamps) {
+            (2, false) => sharing_two!(row, all),
+            (2, true) => sharing_two!(row, some),
+            (_, false) => sharing_one!(row, all),
+            (_, true) => sharing_one!(row, some),
         }
     }
 }
