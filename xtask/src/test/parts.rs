@@ -53,6 +53,7 @@ fn packages(_: &Path) -> Result<()> {
         Need::GuestTools,
         Need::ImageTools,
         Need::Systemd,
+        Need::OnnxCases,
     ])
 }
 
