@@ -35,6 +35,8 @@ pub enum Need {
     Arm64Packages,
     /// Judges the unit that we ship.
     Systemd,
+    /// ONNX's own cases, which the importer is tried on.
+    OnnxCases,
 }
 
 impl Need {
@@ -59,6 +61,7 @@ impl Need {
             }
             Self::Arm64Packages => arm64_enabled(),
             Self::Systemd => exists("systemd-analyze"),
+            Self::OnnxCases => Path::new("/usr/share/libonnx-testdata/data").is_dir(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Need {
             Self::ImageTools => &["dpkg", "e2fsprogs", "mmdebstrap", "uidmap"],
             Self::Arm64Packages => &[],
             Self::Systemd => &["systemd"],
+            Self::OnnxCases => &["libonnx-testdata"],
         };
         fixed.iter().map(ToString::to_string).collect()
     }
@@ -255,6 +259,7 @@ mod tests {
             Need::QemuSystem,
             Need::GuestTools,
             Need::ImageTools,
+            Need::OnnxCases,
         ];
         for need in needs {
             assert!(!need.packages().is_empty(), "{need:?}");

@@ -1,9 +1,12 @@
 //! Damaged files are refused, or become another whole graph; nothing panics.
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
+mod making;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use edgemill_import::{MAX_BYTES, Options, import};
+use making::{model, node};
 
 /// The smaller files of the folder that `EDGEMILL_DATA` names.
 fn files() -> Vec<PathBuf> {
@@ -57,36 +60,16 @@ fn what_is_no_model_is_refused() {
     }
 }
 
-/// A field of a protocol buffer that holds bytes.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2, u8::try_from(content.len()).unwrap()];
-    bytes.extend(content);
-    bytes
-}
-
-fn node(op: &str, input: &str, output: &str) -> Vec<u8> {
-    field(
-        1,
-        &[field(1, input.as_bytes()), field(2, output.as_bytes()), field(4, op.as_bytes())]
-            .concat(),
-    )
-}
-
-fn model(nodes: &[Vec<u8>]) -> Vec<u8> {
-    let graph = [nodes.concat(), field(12, &field(1, b"y"))].concat();
-    [field(7, &graph), field(8, &[0x10, 13])].concat()
-}
-
 #[test]
 fn a_cycle_is_refused() {
-    let bytes = model(&[node("Relu", "y", "x"), node("Relu", "x", "y")]);
+    let bytes = model(&[1], &[node("Relu", &["y"], "z"), node("Relu", &["z"], "y")], &[]);
     let error = import(&bytes, &Options::default()).unwrap_err().to_string();
     assert!(error.contains("reads what it makes"), "{error}");
 }
 
 #[test]
 fn an_unknown_operator_is_named_with_its_node() {
-    let bytes = model(&[node("Constellation", "", "y")]);
+    let bytes = model(&[1], &[node("Constellation", &["x"], "y")], &[]);
     let error = import(&bytes, &Options::default()).unwrap_err().to_string();
     assert!(error.contains("Constellation") && error.contains("\"y\""), "{error}");
 }

@@ -54,6 +54,7 @@ fn packages(_: &Path) -> Result<()> {
         Need::GuestTools,
         Need::ImageTools,
         Need::Systemd,
+        Need::OnnxCases,
     ])
 }
 
