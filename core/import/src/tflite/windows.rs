@@ -144,8 +144,8 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// LiteRT rounds an average's half away from the stored number 0, a graph to even. A scale that is off by four millionths
-/// sends halves the same way where most averages lie: below 0 if that is what stands for nothing, else away from it.
+/// LiteRT rounds an average's half away from the stored number 0, a graph to even. A scale that is off by four
+/// millionths sends halves the same way where most averages lie: down where the zero point is low, as behind a ReLU.
 fn tilted(rule: Quantization) -> Quantization {
     const BIT: f32 = 1.0 / (1 << 18) as f32;
     let scale = if rule.zero_point < -64 { 1.0 + BIT } else { 1.0 - BIT };
