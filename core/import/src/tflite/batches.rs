@@ -236,9 +236,9 @@ impl<'a> Importer<'a> {
         let shape = self.build.shape(of.picture);
         let side = |axis: usize| {
             let [before, after] = of.borders[axis];
-            (shape[axis + 1] + before + after) / of.block[axis]
+            shape[axis + 1].saturating_add(before + after) / of.block[axis]
         };
-        let n = shape[0] * of.block[0] * of.block[1];
+        let n = shape[0].saturating_mul(of.block[0] * of.block[1]);
         if of.line { vec![n, side(1), shape[3]] } else { vec![n, side(0), side(1), shape[3]] }
     }
 
@@ -268,9 +268,10 @@ impl<'a> Importer<'a> {
         let batch = n / (down * right);
         let id = self.build.keep("", Op::Reshape(vec![down, right, batch, h, w, c]), &[x])?;
         let id = self.build.keep("", Op::Transpose(vec![2, 3, 0, 4, 1, 5]), &[id])?;
-        let picture = vec![batch, h * down, w * right, c];
+        let (rows, columns) = (h.saturating_mul(down), w.saturating_mul(right));
+        let picture = vec![batch, rows, columns, c];
         let id = self.build.keep("", Op::Reshape(picture), &[id])?;
-        let kept = [rest(h * down, crops[0])?, rest(w * right, crops[1])?];
+        let kept = [rest(rows, crops[0])?, rest(columns, crops[1])?];
         let spans = vec![Span::whole(batch), kept[0], kept[1], Span::whole(c)];
         let mut id = self.build.keep("", Op::Slice(spans), &[id])?;
         if shape.len() == 3 {

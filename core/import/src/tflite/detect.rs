@@ -11,6 +11,8 @@ use crate::{Refusal, unsupported, wrong};
 
 /// The most anchors of which several classes each are wanted: their places take a square of so many elements.
 const MAX_ANCHORS: u32 = 1 << 12;
+/// The most classes of one detection.
+const MAX_CLASSES: u32 = 1 << 7;
 /// Below every score.
 const NOTHING: f32 = -1e30;
 
@@ -21,7 +23,10 @@ impl<'a> Importer<'a> {
     pub(super) fn detect(&mut self, node: &Node<'a>) -> Values {
         let options = Map::read(node.custom)?;
         let detect = detect_of(&options)?;
-        let each = options.number("max_classes_per_detection").map_or(1, whole).clamp(1, 1 << 10);
+        let each = options.number("max_classes_per_detection").map_or(1, whole).max(1);
+        if each > MAX_CLASSES {
+            return Err(unsupported(format!("more than {MAX_CLASSES} classes for each detection")));
+        }
         let boxes = self.id(node, 0)?;
         let boxes = self.build.real(boxes)?;
         let scores = self.class_scores(node, &options)?;

@@ -73,13 +73,15 @@ impl<'a> Importer<'a> {
 
     /// RESHAPE has its shape as an input, as an option, or as that of its output.
     fn asked_shape(&self, node: &Node<'a>, given: &[u32]) -> Result<Shape, Refusal> {
-        let count = |shape: &[u32]| shape.iter().map(|&d| u64::from(d)).product::<u64>();
+        let count =
+            |shape: &[u32]| shape.iter().fold(1_u64, |n, &d| n.saturating_mul(u64::from(d)));
         let total = count(given);
         let asked: Vec<i64> = match node.optional(1).map(|at| self.value(at)) {
             Some(Ok(Value::Host(host))) => host.i64s(),
             _ => node.i32s(0)?.into_iter().map(i64::from).collect(),
         };
-        let known: u64 = asked.iter().map(|&d| u64::try_from(d).unwrap_or(1)).product();
+        let known =
+            asked.iter().filter_map(|&d| u64::try_from(d).ok()).fold(1, u64::saturating_mul);
         let open = u32::try_from(total / known.max(1)).unwrap_or(0);
         let shape: Shape = asked.iter().map(|&d| u32::try_from(d).unwrap_or(open)).collect();
         if !(asked.is_empty() && given.len() > 1) && count(&shape) == total {

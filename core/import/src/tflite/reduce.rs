@@ -69,6 +69,6 @@ impl<'a> Importer<'a> {
         let least = Value::Host(Host::scalar(1e-6));
         let held = self.build.pair(&real, Pair::Max, Clamp::NONE, [&sum, &least])?;
         let factor = self.build.each(&real, Op::Unary(Function::Rsqrt), &held)?;
-        Ok(self.build.pair(&out, Pair::Mul, Clamp::NONE, [&x, &factor])?)
+        self.build.pair(&out, Pair::Mul, Clamp::NONE, [&x, &factor])
     }
 }

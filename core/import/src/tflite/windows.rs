@@ -1,8 +1,9 @@
 //! Convolutions and pools.
 use edgemill_model::graph::{Clamp, Op, ValueId, Window};
+use edgemill_model::tensor::Quantization;
 
 use super::{Importer, Node};
-use crate::builder::Value;
+use crate::builder::{Out, Value};
 use crate::{Refusal, unsupported, wrong};
 
 impl<'a> Importer<'a> {
@@ -109,7 +110,11 @@ impl<'a> Importer<'a> {
         let id = if greatest {
             self.build.keep(&out.name, Op::MaxPool(window), &[x])?
         } else {
-            self.build.compute(&out, Op::AveragePool(window), &[x])?
+            let rule = out
+                .rule
+                .map(|rule| if kernel.iter().any(|k| k % 2 == 0) { tilted(rule) } else { rule });
+            let tilted = Out { name: out.name.clone(), rule };
+            self.build.compute(&tilted, Op::AveragePool(window), &[x])?
         };
         let value = self.live(id);
         Ok(if clamp == Clamp::NONE {
@@ -137,6 +142,14 @@ impl<'a> Importer<'a> {
         }
         Ok(Window { kernel, stride, rows: pads[0], columns: pads[1] })
     }
+}
+
+/// LiteRT rounds an average's half away from the stored number 0, a graph to even. A scale that is off by four
+/// millionths sends halves the same way where most averages lie: down where the zero point is low, as behind a ReLU.
+fn tilted(rule: Quantization) -> Quantization {
+    const BIT: f32 = 1.0 / (1 << 18) as f32;
+    let scale = if rule.zero_point < -64 { 1.0 + BIT } else { 1.0 - BIT };
+    Quantization { scale: rule.scale * scale, ..rule }
 }
 
 /// The border that keeps a picture's size, divided by the stride.
