@@ -24,7 +24,7 @@ pub struct Args {
 /// The bytes of a graph; a package's stay in the locked memory that they were decrypted to.
 pub enum Network {
     Plain(Vec<u8>),
-    Opened(ModelView),
+    Opened(Box<ModelView>),
 }
 
 impl Args {
@@ -34,7 +34,8 @@ impl Args {
         if bytes.starts_with(&package::MAGIC) {
             let keys = self.keys.clone().or_else(|| keys_beside(&self.file));
             let keys = keys.ok_or_else(|| self.failure(&SEALED))?;
-            return verify::open(&self.file, &keys).map(Network::Opened);
+            let view = verify::open(&self.file, &keys)?;
+            return Ok(Network::Opened(Box::new(view)));
         }
         if self.keys.is_some() {
             return Err(self.failure(&"--keys opens packages, and this is none"));
