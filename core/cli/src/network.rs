@@ -15,8 +15,8 @@ use crate::model::verify;
 pub struct Args {
     /// The network: a graph, an ONNX or TensorFlow Lite file, or a package.
     pub file: PathBuf,
-    /// For a package: the folder with trust.json, to know the signers by, and device.key, to decrypt with. Without it
-    /// they are looked for beside the package, and in a folder `keys` there.
+    /// For a package: the folder with trust.json and root.pub, to know the signers by, and device.key, to decrypt
+    /// with. Without it they are looked for beside the package, and in a folder `keys` there.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
 }
@@ -24,7 +24,7 @@ pub struct Args {
 /// The bytes of a graph; a package's stay in the locked memory that they were decrypted to.
 pub enum Network {
     Plain(Vec<u8>),
-    Opened(ModelView),
+    Opened(Box<ModelView>),
 }
 
 impl Args {
@@ -34,7 +34,8 @@ impl Args {
         if bytes.starts_with(&package::MAGIC) {
             let keys = self.keys.clone().or_else(|| keys_beside(&self.file));
             let keys = keys.ok_or_else(|| self.failure(&SEALED))?;
-            return verify::open(&self.file, &keys).map(Network::Opened);
+            let view = verify::open(&self.file, &keys)?;
+            return Ok(Network::Opened(Box::new(view)));
         }
         if self.keys.is_some() {
             return Err(self.failure(&"--keys opens packages, and this is none"));
@@ -67,13 +68,14 @@ impl Args {
 }
 
 const SEALED: &str = "it is a package, sealed to the boxes that may open it: give the folder that holds \
-trust.json and such a box's device.key by --keys DIR (edgemill model inspect shows what needs no key)";
+trust.json, root.pub and such a box's device.key by --keys DIR (edgemill model inspect shows what needs no key)";
 
 /// Where `key init` has put them, if that was here.
 fn keys_beside(file: &Path) -> Option<PathBuf> {
     let folder = file.parent()?;
-    let whole =
-        |keys: &PathBuf| ["trust.json", "device.key"].iter().all(|key| keys.join(key).exists());
+    let whole = |keys: &PathBuf| {
+        ["trust.json", "root.pub", "device.key"].iter().all(|key| keys.join(key).exists())
+    };
     [folder.to_path_buf(), folder.join("keys")].into_iter().find(whole)
 }
 
@@ -127,7 +129,7 @@ mod tests {
         let cases = [
             ("graph", &graph[..], None, "output"),
             ("sealed", &package::MAGIC[..], None, "--keys DIR"),
-            ("keyless", &package::MAGIC[..], Some("nowhere"), "nowhere/trust.json"),
+            ("keyless", &package::MAGIC[..], Some("nowhere"), "nowhere/root.pub"),
             ("keyed", &graph[..], Some("keys"), "--keys opens packages"),
         ];
         for (name, bytes, keys, expected) in cases {
