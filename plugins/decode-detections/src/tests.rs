@@ -125,6 +125,28 @@ fn anchors_come_from_a_file() {
     std::fs::remove_file(path).expect("it was there");
 }
 
+/// As MediaPipe's detectors have them: 16 cells of 16 pixels, two boxes in each, with one key point.
+#[test]
+fn anchors_come_by_their_grids() {
+    let mut contract = contract("ssd", &[tensor(&[1, 32, 6]), tensor(&[1, 32, 1])]);
+    contract.labels = vec!["car".into()];
+    // The last box of the second row's first cell, whose centre is at 8, 24.
+    let (mut boxes, mut scores) = ([0.0_f32; 192], [-9.0_f32; 32]);
+    boxes[9 * 6..10 * 6].copy_from_slice(&[6.0, 1.0, 20.0, 10.0, 50.0, 50.0]);
+    scores[9] = 3.0_f32.ln();
+    let given = [
+        ("cells", Value::Text("16:2")),
+        ("order", Value::Text("xywh")),
+        ("sides", Value::Text("factors")),
+        ("centre-scale", Value::Float(64.0)),
+        ("side-scale", Value::Float(64.0)),
+    ];
+    let mut bench = bench(&given, &contract);
+    let found = found(&mut bench, &[&boxes, &scores], &contract);
+    let [(0, score, edges)] = found[..] else { panic!("{found:?}") };
+    assert!((score - 0.75).abs() < 1e-6 && edges == CAR.2, "{found:?}");
+}
+
 #[test]
 fn quantized_numbers_are_read_by_their_rule() {
     let output = quantized(raw::DTYPE_U8, &[1, 1, 7], 0.25, 8);
