@@ -1,5 +1,6 @@
-//! Threads that share one piece of work at a time, and sleep while there is none. Nothing allocates or locks once they
-//! have been made.
+//! Threads that share one piece of work at a time, and sleep while there is none. Each takes the next part that nobody has
+//! begun, so that one which the system does not let run keeps the others from nothing. Nothing allocates or locks once
+//! they have been made.
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,21 +19,23 @@ pub struct Team {
     helpers: Vec<JoinHandle<()>>,
 }
 
-/// Runs the part of that number.
+/// Does the part of that number.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 struct Shared {
     /// How many pieces of work there have been.
     turn: AtomicUsize,
-    /// The present one: written before `turn` rises, read after, and not used once `left` is 0.
+    /// The present one: written while no part is left to begin or to end, read by who has taken a part until that is done.
     work: UnsafeCell<Option<Work<'static>>>,
-    /// Helpers that are not done with it.
+    /// Parts that nobody has begun.
     left: AtomicUsize,
+    /// Parts that are not done.
+    undone: AtomicUsize,
     failed: AtomicBool,
     stop: AtomicBool,
 }
 
-// SAFETY: `work` is written only by the owner while no helper reads it: before `turn` rises, and after `left` is 0.
+// SAFETY: `work` is written only by the owner while nobody reads it, as stated there.
 unsafe impl Sync for Shared {}
 // SAFETY: what `work` refers to is `Sync`.
 unsafe impl Send for Shared {}
@@ -47,6 +50,7 @@ impl Team {
             turn: AtomicUsize::new(0),
             work: UnsafeCell::new(None),
             left: AtomicUsize::new(0),
+            undone: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -54,7 +58,7 @@ impl Team {
         for number in 1..threads.clamp(1, MAX_THREADS) {
             let shared = Arc::clone(&team.shared);
             let name = format!("helper {number}");
-            let helper = thread::Builder::new().name(name).spawn(move || shared.help(number))?;
+            let helper = thread::Builder::new().name(name).spawn(move || shared.help())?;
             team.helpers.push(helper);
         }
         Ok(team)
@@ -71,52 +75,39 @@ impl Team {
     /// # Panics
     /// If a call has panicked.
     pub fn each<T: Send>(&mut self, items: &mut [T], run: impl Fn(&mut T) + Sync) {
-        let (all, threads) = (Items(items.as_mut_ptr(), items.len()), self.threads());
-        self.share(&|number| {
-            for index in (number..all.len()).step_by(threads) {
-                // SAFETY: `index` is within the slice, and only this thread's number leads to it.
-                run(unsafe { &mut *all.at(index) });
-            }
+        let all = Items(items.as_mut_ptr());
+        self.share(items.len(), &|number| {
+            // SAFETY: `number` is within the slice, and each is taken once.
+            run(unsafe { &mut *all.at(number) });
         });
     }
 
-    fn share(&mut self, work: Work<'_>) {
-        // SAFETY: only the lifetime changes; `Done` waits until no helper uses it any more.
-        let work_ = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
-        // SAFETY: no helper reads it now, as none is left over from the last turn.
-        unsafe { *self.shared.work.get() = Some(work_) };
-        self.shared.left.store(self.helpers.len(), Ordering::Relaxed);
-        self.shared.turn.fetch_add(1, Ordering::SeqCst);
+    fn share(&mut self, parts: usize, work: Work<'_>) {
+        // SAFETY: only the lifetime changes; this function does not end before every part is done.
+        let work = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
+        let shared = &*self.shared;
+        // SAFETY: nobody reads it, as every part of the last turn is done.
+        unsafe { *shared.work.get() = Some(work) };
+        shared.undone.store(parts, Ordering::Relaxed);
+        // Who takes a part sees what was written before.
+        shared.left.store(parts, Ordering::Release);
+        shared.turn.fetch_add(1, Ordering::SeqCst);
         self.helpers.iter().for_each(|helper| helper.thread().unpark());
-        let done = Done(&self.shared);
-        work(0);
-        drop(done);
-        assert!(!self.shared.failed.load(Ordering::Relaxed), "a helper has panicked");
+        shared.take_parts();
+        wait(|| shared.undone.load(Ordering::Acquire) == 0, thread::yield_now);
+        assert!(!shared.failed.swap(false, Ordering::Relaxed), "a part has panicked");
     }
 }
 
 /// Items that threads take by their numbers.
-struct Items<T>(*mut T, usize);
+struct Items<T>(*mut T);
 
 // SAFETY: every item is used by one thread only, and may be sent to it.
 unsafe impl<T: Send> Sync for Items<T> {}
 
 impl<T> Items<T> {
-    fn len(&self) -> usize {
-        self.1
-    }
-
     fn at(&self, index: usize) -> *mut T {
         self.0.wrapping_add(index)
-    }
-}
-
-/// Waits for the helpers, even when the owner's own part has panicked.
-struct Done<'a>(&'a Shared);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        wait(|| self.0.left.load(Ordering::Acquire) == 0, thread::yield_now);
     }
 }
 
@@ -134,21 +125,30 @@ fn wait(ready: impl Fn() -> bool, tired: impl Fn()) {
 }
 
 impl Shared {
-    fn help(&self, number: usize) {
+    fn help(&self) {
         let mut seen = 0;
         loop {
             // A wake-up that comes before the sleep is kept, so that none is missed.
             wait(|| self.turn.load(Ordering::SeqCst) != seen, thread::park);
-            seen += 1;
+            seen = self.turn.load(Ordering::SeqCst);
             if self.stop.load(Ordering::SeqCst) {
                 return;
             }
-            // SAFETY: it was written before `turn` rose, and is not written again before `left` is 0.
-            let work = unsafe { *self.work.get() }.expect("there is work in every turn");
-            if catch_unwind(AssertUnwindSafe(|| work(number))).is_err() {
+            self.take_parts();
+        }
+    }
+
+    /// Does parts until none is left to begin.
+    fn take_parts(&self) {
+        let take =
+            || self.left.fetch_update(Ordering::Acquire, Ordering::Relaxed, |n| n.checked_sub(1));
+        while let Ok(left) = take() {
+            // SAFETY: a part of it has been taken and is not done, so that it is not written.
+            let work = unsafe { *self.work.get() }.expect("there is work while parts are left");
+            if catch_unwind(AssertUnwindSafe(|| work(left - 1))).is_err() {
                 self.failed.store(true, Ordering::Relaxed);
             }
-            self.left.fetch_sub(1, Ordering::Release);
+            self.undone.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -187,5 +187,6 @@ mod tests {
         let mut team = Team::new(2).expect("threads");
         let run = || team.each(&mut [1, 2], |item| assert_eq!(*item, 1));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        team.each(&mut [1, 1], |item| assert_eq!(*item, 1));
     }
 }

@@ -7,8 +7,8 @@ use edgemill_learn::recipe::Calibration;
 use edgemill_learn::{Trained, compress, quantize_imported};
 use serde_json::json;
 
-use super::train::read_pictures;
 use super::described;
+use super::train::read_pictures;
 use crate::exit::Failure;
 use crate::network;
 use crate::output::Output;
