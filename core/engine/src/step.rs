@@ -44,44 +44,17 @@ impl Buffer {
     }
 }
 
-/// The kinds of work. Pictures come in batches of images of equal size.
+/// The kinds of work. Pictures come in batches of images of equal size. `Surround` fills the border around what the next step
+/// makes.
 pub(crate) enum Work {
-    Pad {
-        border: Border,
-        fill: u8,
-        batch: usize,
-    },
-    /// A border around what the next step makes.
-    Surround {
-        border: Border,
-        fill: u8,
-        batch: usize,
-    },
+    Pad { border: Border, fill: u8, batch: usize },
+    Surround { border: Border, fill: u8, batch: usize },
     Convolve(Convolve),
-    Depthwise {
-        job: Depthwise,
-        packed: Range<usize>,
-        images: Images,
-        parts: Vec<Part<Depthwise>>,
-    },
-    MaxPool {
-        pool: Pool,
-        images: Images,
-    },
-    AveragePool {
-        pool: Pool,
-        mean: Mean,
-        images: Images,
-    },
-    Pairs {
-        pair: Pair,
-        spread: Spread,
-        output: Output,
-    },
-    Resize {
-        resize: Resize,
-        images: Images,
-    },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
+    MaxPool { pool: Pool, images: Images },
+    AveragePool { pool: Pool, mean: Mean, images: Images },
+    Pairs { pair: Pair, spread: Spread, output: Output },
+    Resize { resize: Resize, images: Images },
     Translate(Box<[u8; 256]>),
     Move(Move),
     General(General),
@@ -89,20 +62,9 @@ pub(crate) enum Work {
     Matrices(Matrices),
     Real(Real),
     RealPair(RealPair),
-    Softmax {
-        axis: usize,
-        table: Box<[f32; 256]>,
-        scale: f32,
-        output: Output,
-    },
-    Quantize {
-        scale: f32,
-        output: Output,
-    },
-    Dequantize {
-        scale: f32,
-        zero_point: i32,
-    },
+    Softmax { axis: usize, table: Box<[f32; 256]>, scale: f32, output: Output },
+    Quantize { scale: f32, output: Output },
+    Dequantize { scale: f32, zero_point: i32 },
 }
 
 /// A convolution of each group of channels of each image.
