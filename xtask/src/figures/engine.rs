@@ -29,10 +29,8 @@ const AIMS: [Aim; 5] = [
 const CPUS: [(&str, f64); 3] = [("cortex-a76", 0.60), ("cortex-a72", 0.75), ("max", 0.75)];
 const TIMED: &str = "bench model {model} --threads 1 --seconds 1 --json";
 const COUNTED: &str = "bench model {model} --threads 1 --seconds 0.02 --json";
-const PEERS: &str =
-    "peers.py --check --ours 'edgemill bench model {model} --threads 1 --seconds 1 --json'";
-const AARCH64: &str =
-    "aarch64.py --ours edgemill 'bench model {model} --threads 1 --seconds 0.02 --json'";
+const PEERS: &str = "peers.py --check";
+const AARCH64: &str = "aarch64.py";
 const ROUNDS: usize = 7;
 
 const fn aim(model: &'static str, here: f64, names: [&'static str; 4]) -> Aim {
