@@ -7,8 +7,8 @@ use edgemill_learn::recipe::Calibration;
 use edgemill_learn::{Trained, compress, quantize_imported};
 use serde_json::json;
 
+use super::described;
 use super::train::read_pictures;
-use super::{described, import};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::progress::Bar;
@@ -81,8 +81,8 @@ fn trained(folder: &Path, data: &Path) -> Result<(usize, usize), Failure> {
 }
 
 fn imported(args: &Args, contract: &Path, to: &Path) -> Result<(usize, usize), Failure> {
-    let bytes = import::read(&args.model)?;
-    let graph = import::graph_in(&args.model, &bytes)?;
+    let bytes = described::bytes(&args.model)?;
+    let graph = described::graph(&args.model, &bytes)?;
     let contract = described::read(contract, &graph)?.contract;
     let pictures = pictures(&args.data)?;
     let calibration = match args.calibration {

@@ -2,11 +2,13 @@
 //! from the network itself. Read raw, checked once.
 use std::path::Path;
 
+use edgemill_import::Options;
 use edgemill_model::contract::{Colour, Contract, Filter, Fit, Layout, Picture, Window};
-use edgemill_model::graph::{Graph, ValueId};
+use edgemill_model::graph::{Graph, Limits, MAGIC, ValueId};
 use edgemill_model::tensor::TensorSpec;
 use serde::Deserialize;
 
+use super::import;
 use crate::exit::{Code, Failure};
 
 /// A description that fits its network.
@@ -52,6 +54,20 @@ struct RawWindow {
     samples: u32,
     hop: u32,
     rate_hz: f64,
+}
+
+/// The bytes of a network's file.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    import::read(path)
+}
+
+/// What they hold: one of our graphs, or an ONNX or TensorFlow Lite file.
+pub fn graph<'a>(path: &Path, bytes: &'a [u8]) -> Result<Graph<'a>, Failure> {
+    if !bytes.starts_with(&MAGIC) {
+        return import::import(path, bytes, &Options::default());
+    }
+    Graph::from_bytes(bytes, Limits::default())
+        .map_err(|error| Failure::model(format!("{}: {error}", path.display())))
 }
 
 /// Reads what `path` says of `graph`.

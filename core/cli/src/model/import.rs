@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edgemill_import::Options;
-use edgemill_model::graph::{Graph, Limits, MAGIC, Op, ValueId};
+use edgemill_model::graph::{Graph, Op, ValueId};
 use serde_json::json;
 
 use crate::exit::Failure;
@@ -56,15 +56,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(named(&format!("larger than {} MiB", edgemill_import::MAX_BYTES >> 20)));
     }
     std::fs::read(path).map_err(|error| named(&error))
-}
-
-/// What `bytes` hold: one of our graphs, or an ONNX or TensorFlow Lite file.
-pub fn graph_in<'a>(path: &Path, bytes: &'a [u8]) -> Result<Graph<'a>, Failure> {
-    if !bytes.starts_with(&MAGIC) {
-        return import(path, bytes, &Options::default());
-    }
-    Graph::from_bytes(bytes, Limits::default())
-        .map_err(|error| Failure::model(format!("{}: {error}", path.display())))
 }
 
 /// The graph of an ONNX or TensorFlow Lite file.

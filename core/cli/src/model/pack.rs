@@ -10,7 +10,7 @@ use edgemill_store::author::Package;
 use edgemill_store::keys::PublicDeviceKey;
 use serde_json::json;
 
-use super::{described, import};
+use super::described;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -134,8 +134,8 @@ fn trained(folder: &Path, form: Form) -> Result<Model, Failure> {
 }
 
 fn imported(file: &Path, contract: &Path) -> Result<Model, Failure> {
-    let bytes = import::read(file)?;
-    let graph = import::graph_in(file, &bytes)?;
+    let bytes = described::bytes(file)?;
+    let graph = described::graph(file, &bytes)?;
     let described = described::read(contract, &graph)?;
     Ok(Model {
         graph: graph.to_bytes(),

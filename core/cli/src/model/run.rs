@@ -2,8 +2,9 @@
 use std::path::PathBuf;
 
 use edgemill_engine::Engine;
+use edgemill_import::Options;
 use edgemill_learn::reference::Reference;
-use edgemill_model::graph::{Graph, ValueId};
+use edgemill_model::graph::{Graph, Limits, MAGIC, ValueId};
 use edgemill_model::tensor::{DType, TensorSpec};
 use serde_json::json;
 
@@ -36,7 +37,11 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let bytes = import::read(&args.file)?;
     let named =
         |error: &dyn std::fmt::Display| Failure::model(format!("{}: {error}", args.file.display()));
-    let graph = import::graph_in(&args.file, &bytes)?;
+    let graph = if bytes.starts_with(&MAGIC) {
+        Graph::from_bytes(&bytes, Limits::default()).map_err(|error| named(&error))?
+    } else {
+        import::import(&args.file, &bytes, &Options::default())?
+    };
     let inputs = inputs(args, &graph)?;
     let engine = if args.reference { None } else { Engine::load(&graph).ok() };
     let (results, how) = match engine {
