@@ -95,17 +95,15 @@ fn within(steps: f32, low: f32, high: f32) -> f32 {
     steps.max(low).min(high)
 }
 
-/// Steps of an element, whose byte in memory differs by `flip` from its value, from a zero point of 8 bits. They are
-/// subtracted in 16 bits, of which vectors hold twice as many.
+/// Steps of an element, whose byte in memory differs by `flip` from its value, from a zero point.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "zero points have 8 bits")]
 pub(super) fn steps(byte: u8, flip: u8, zero_point: i32) -> i32 {
     // Bytes of value + 128 are widened as they stand.
-    i32::from(if flip == 0 {
-        i16::from(byte.cast_signed()).wrapping_sub(zero_point as i16)
+    if flip == 0 {
+        i32::from(byte.cast_signed()) - zero_point
     } else {
-        i16::from(byte).wrapping_sub((zero_point + 128) as i16)
-    })
+        i32::from(byte) - (zero_point + 128)
+    }
 }
 
 /// `real` ÷ `scale` as an element of `output`: the quotient in f32, then the rule's second half.
