@@ -1,7 +1,9 @@
-//! Normalization by known numbers, and what follows a node and is done along with it.
+//! What is done along with the node before: normalization by known numbers, bounds, quantization.
 use edgemill_model::graph::{Clamp, Op, Pair};
+use edgemill_model::tensor::Quantization;
 
 use super::Importer;
+use super::quantized::moves_only;
 use crate::builder::{Out, Value};
 use crate::host::{Host, single};
 use crate::{Refusal, unsupported};
@@ -145,6 +147,40 @@ impl Importer<'_> {
                 Ok(Value::Host(host.reshaped(shape.iter().map(|&d| d as usize).collect())))
             }
             live => Ok(Value::Live(self.build.reshaped("", live, shape)?)),
+        }
+    }
+
+    /// The rule by which all readers of a value quantize it, at once or after having moved or bounded it.
+    pub(super) fn rule_of(&self, name: &str) -> Option<Quantization> {
+        self.rule_within(name, 16)
+    }
+
+    fn rule_within(&self, name: &str, steps: usize) -> Option<Quantization> {
+        let readers = self.readers.get(name).filter(|_| !self.is_output(name))?;
+        let looks = |at: &&usize| !matches!(self.node(**at).op.as_str(), "Shape" | "Size");
+        let readers: Vec<usize> = readers.iter().filter(looks).copied().collect();
+        if steps == 0 || readers.len() > 16 {
+            return None;
+        }
+        if let Some(known) = self.rules.borrow().get(name) {
+            return *known;
+        }
+        let first = self.rule_by(*readers.first()?, steps);
+        let rule = first.filter(|_| readers.iter().all(|&at| self.rule_by(at, steps) == first));
+        self.rules.borrow_mut().insert(name.to_owned(), rule);
+        rule
+    }
+
+    fn rule_by(&self, at: usize, steps: usize) -> Option<Quantization> {
+        let node = self.node(at);
+        match node.op.as_str() {
+            "QuantizeLinear" => self.rule_at(at, 1, 2),
+            op if moves_only(op) || self.bounds(at).is_some() => {
+                let mut read = node.outputs.iter().filter(|output| self.is_read(output));
+                let first = self.rule_within(read.next()?, steps - 1);
+                first.filter(|_| read.all(|output| self.rule_within(output, steps - 1) == first))
+            }
+            _ => None,
         }
     }
 }
