@@ -4,9 +4,9 @@ use edgemill_model::tensor::Quantization;
 
 use super::Importer;
 use super::quantized::moves_only;
+use crate::Refusal;
 use crate::builder::{Out, Value};
 use crate::host::{Host, single};
-use crate::{Refusal, unsupported};
 
 /// What follows a node and is done along with it.
 pub(super) struct Tail {
@@ -67,7 +67,11 @@ impl Importer<'_> {
         bias: Option<&Value>,
     ) -> Result<Option<(Host, Host)>, Refusal> {
         let Value::Host(weights) = weights else { return Ok(None) };
-        if self.node(next).op != "BatchNormalization" || matches!(bias, Some(Value::Live(_))) {
+        let fixed = self.int(next, "training_mode", 0) == 0;
+        if self.node(next).op != "BatchNormalization"
+            || !fixed
+            || matches!(bias, Some(Value::Live(_)))
+        {
             return Ok(None);
         }
         let Some((factor, shift)) = self.norm_constants(next)? else { return Ok(None) };
@@ -104,11 +108,11 @@ impl Importer<'_> {
     }
 
     pub(super) fn batch_norm(&mut self, at: usize) -> Result<Value, Refusal> {
-        if self.int(at, "training_mode", 0) != 0 {
-            return Err(unsupported("training_mode"));
-        }
         let x = self.value(at, 0)?;
         let rank = self.build.value_shape(&x).len();
+        if self.int(at, "training_mode", 0) != 0 {
+            return self.own_norm(at, &x, rank);
+        }
         let (factor, shift) = match self.norm_constants(at)? {
             Some((factor, shift)) => {
                 let value = |of: Vec<f32>| Value::Host(Host::floats(vec![of.len()], of));
@@ -124,6 +128,18 @@ impl Importer<'_> {
         let value = self.build.pair(&out, Pair::Add, tail.clamp, [&scaled, &shift])?;
         self.values.insert(tail.name, value.clone());
         Ok(value)
+    }
+
+    /// By the mean and variance of x itself, as weights are standardized.
+    fn own_norm(&mut self, at: usize, x: &Value, rank: usize) -> Result<Value, Refusal> {
+        let on: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+        let epsilon = self.float(at, "epsilon", 1e-5);
+        let [normal, ..] = self.normal(&Out::default(), x, &on, epsilon)?;
+        let (scale, shift) = (self.value(at, 1)?, self.value(at, 2)?);
+        let scale = self.per_channel(&scale, rank)?;
+        let shift = self.per_channel(&shift, rank)?;
+        let scaled = self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [&normal, &scale])?;
+        self.build.pair(&self.out(at), Pair::Add, Clamp::NONE, [&scaled, &shift])
     }
 
     fn norm_values(&mut self, at: usize) -> Result<(Value, Value), Refusal> {
