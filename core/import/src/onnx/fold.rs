@@ -101,6 +101,12 @@ impl Importer<'_> {
                     .ok_or_else(does_not_fit)?,
                 _ => whole(x),
             }),
+            "Relu" | "Clip" => {
+                let Some(clamp) = self.bounds(at) else { return Ok(None) };
+                let (low, high) = (clamp.low.into(), clamp.high.into());
+                let held = x.zip(&Host::scalar(0.0), x.is_whole(), |e, _| e.clamp(low, high));
+                one(held.ok_or_else(does_not_fit)?)
+            }
             "Min" | "Max" => {
                 let pair = if op == "Min" { Pair::Min } else { Pair::Max };
                 let fold = |a: Host, b: &Host| {

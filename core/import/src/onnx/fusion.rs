@@ -1,10 +1,12 @@
-//! Normalization by known numbers, and what follows a node and is done along with it.
+//! What is done along with the node before: normalization by known numbers, bounds, quantization.
 use edgemill_model::graph::{Clamp, Op, Pair};
+use edgemill_model::tensor::Quantization;
 
 use super::Importer;
+use super::quantized::moves_only;
+use crate::Refusal;
 use crate::builder::{Out, Value};
 use crate::host::{Host, single};
-use crate::{Refusal, unsupported};
 
 /// What follows a node and is done along with it.
 pub(super) struct Tail {
@@ -65,7 +67,11 @@ impl Importer<'_> {
         bias: Option<&Value>,
     ) -> Result<Option<(Host, Host)>, Refusal> {
         let Value::Host(weights) = weights else { return Ok(None) };
-        if self.node(next).op != "BatchNormalization" || matches!(bias, Some(Value::Live(_))) {
+        let fixed = self.int(next, "training_mode", 0) == 0;
+        if self.node(next).op != "BatchNormalization"
+            || !fixed
+            || matches!(bias, Some(Value::Live(_)))
+        {
             return Ok(None);
         }
         let Some((factor, shift)) = self.norm_constants(next)? else { return Ok(None) };
@@ -102,11 +108,11 @@ impl Importer<'_> {
     }
 
     pub(super) fn batch_norm(&mut self, at: usize) -> Result<Value, Refusal> {
-        if self.int(at, "training_mode", 0) != 0 {
-            return Err(unsupported("training_mode"));
-        }
         let x = self.value(at, 0)?;
         let rank = self.build.value_shape(&x).len();
+        if self.int(at, "training_mode", 0) != 0 {
+            return self.own_norm(at, &x, rank);
+        }
         let (factor, shift) = match self.norm_constants(at)? {
             Some((factor, shift)) => {
                 let value = |of: Vec<f32>| Value::Host(Host::floats(vec![of.len()], of));
@@ -122,6 +128,18 @@ impl Importer<'_> {
         let value = self.build.pair(&out, Pair::Add, tail.clamp, [&scaled, &shift])?;
         self.values.insert(tail.name, value.clone());
         Ok(value)
+    }
+
+    /// By the mean and variance of x itself, as weights are standardized.
+    fn own_norm(&mut self, at: usize, x: &Value, rank: usize) -> Result<Value, Refusal> {
+        let on: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+        let epsilon = self.float(at, "epsilon", 1e-5);
+        let [normal, ..] = self.normal(&Out::default(), x, &on, epsilon)?;
+        let (scale, shift) = (self.value(at, 1)?, self.value(at, 2)?);
+        let scale = self.per_channel(&scale, rank)?;
+        let shift = self.per_channel(&shift, rank)?;
+        let scaled = self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [&normal, &scale])?;
+        self.build.pair(&self.out(at), Pair::Add, Clamp::NONE, [&scaled, &shift])
     }
 
     fn norm_values(&mut self, at: usize) -> Result<(Value, Value), Refusal> {
@@ -145,6 +163,40 @@ impl Importer<'_> {
                 Ok(Value::Host(host.reshaped(shape.iter().map(|&d| d as usize).collect())))
             }
             live => Ok(Value::Live(self.build.reshaped("", live, shape)?)),
+        }
+    }
+
+    /// The rule by which all readers of a value quantize it, at once or after having moved or bounded it.
+    pub(super) fn rule_of(&self, name: &str) -> Option<Quantization> {
+        self.rule_within(name, 16)
+    }
+
+    fn rule_within(&self, name: &str, steps: usize) -> Option<Quantization> {
+        let readers = self.readers.get(name).filter(|_| !self.is_output(name))?;
+        let looks = |at: &&usize| !matches!(self.node(**at).op.as_str(), "Shape" | "Size");
+        let readers: Vec<usize> = readers.iter().filter(looks).copied().collect();
+        if steps == 0 || readers.len() > 16 {
+            return None;
+        }
+        if let Some(known) = self.rules.borrow().get(name) {
+            return *known;
+        }
+        let first = self.rule_by(*readers.first()?, steps);
+        let rule = first.filter(|_| readers.iter().all(|&at| self.rule_by(at, steps) == first));
+        self.rules.borrow_mut().insert(name.to_owned(), rule);
+        rule
+    }
+
+    fn rule_by(&self, at: usize, steps: usize) -> Option<Quantization> {
+        let node = self.node(at);
+        match node.op.as_str() {
+            "QuantizeLinear" => self.rule_at(at, 1, 2),
+            op if moves_only(op) || self.bounds(at).is_some() => {
+                let mut read = node.outputs.iter().filter(|output| self.is_read(output));
+                let first = self.rule_within(read.next()?, steps - 1);
+                first.filter(|_| read.all(|output| self.rule_within(output, steps - 1) == first))
+            }
+            _ => None,
         }
     }
 }

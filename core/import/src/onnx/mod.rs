@@ -372,40 +372,6 @@ impl<'m> Importer<'m> {
     fn out_named(&self, name: &str) -> Out {
         Out { name: name.into(), rule: self.rule_of(name) }
     }
-
-    /// The rule by which all readers of a value quantize it, at once or after having moved or bounded it.
-    fn rule_of(&self, name: &str) -> Option<Quantization> {
-        self.rule_within(name, 16)
-    }
-
-    fn rule_within(&self, name: &str, steps: usize) -> Option<Quantization> {
-        let readers = self.readers.get(name).filter(|_| !self.is_output(name))?;
-        let looks = |at: &&usize| !matches!(self.node(**at).op.as_str(), "Shape" | "Size");
-        let readers: Vec<usize> = readers.iter().filter(looks).copied().collect();
-        if steps == 0 || readers.len() > 16 {
-            return None;
-        }
-        if let Some(known) = self.rules.borrow().get(name) {
-            return *known;
-        }
-        let first = self.rule_by(*readers.first()?, steps);
-        let rule = first.filter(|_| readers.iter().all(|&at| self.rule_by(at, steps) == first));
-        self.rules.borrow_mut().insert(name.to_owned(), rule);
-        rule
-    }
-
-    fn rule_by(&self, at: usize, steps: usize) -> Option<Quantization> {
-        let node = self.node(at);
-        match node.op.as_str() {
-            "QuantizeLinear" => self.rule_at(at, 1, 2),
-            op if quantized::moves_only(op) || self.bounds(at).is_some() => {
-                let mut read = node.outputs.iter().filter(|output| self.is_read(output));
-                let first = self.rule_within(read.next()?, steps - 1);
-                first.filter(|_| read.all(|output| self.rule_within(output, steps - 1) == first))
-            }
-            _ => None,
-        }
-    }
 }
 
 fn fixed(port: &Port) -> Result<Shape, ImportError> {

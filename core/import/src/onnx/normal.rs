@@ -27,7 +27,7 @@ impl Importer<'_> {
     }
 
     /// (x − mean) ÷ √(variance + ε) over some axes; the mean; and 1 ÷ √(variance + ε).
-    fn normal(
+    pub(super) fn normal(
         &mut self,
         out: &Out,
         x: &Value,
