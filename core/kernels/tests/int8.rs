@@ -233,10 +233,12 @@ fn kernels_are_found_by_name() {
     let needs = [
         ("aarch64-neon", std::arch::is_aarch64_feature_detected!("neon")),
         ("aarch64-neon-dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("aarch64-neon-i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
     ];
     #[cfg(target_arch = "x86_64")]
     let needs = [
         ("x86_64-avx2", is_x86_feature_detected!("avx2")),
+        ("x86_64-avxvnni", is_x86_feature_detected!("avxvnni")),
         ("x86_64-avx512vnni", is_x86_feature_detected!("avx512vnni")),
     ];
     for (name, has) in needs {
