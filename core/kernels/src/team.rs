@@ -31,6 +31,8 @@ struct Shared {
     left: AtomicUsize,
     /// Parts that are not done.
     undone: AtomicUsize,
+    /// Helpers that have begun, and take no memory any more.
+    ready: AtomicUsize,
     failed: AtomicBool,
     stop: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Team {
             work: UnsafeCell::new(None),
             left: AtomicUsize::new(0),
             undone: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -61,6 +64,8 @@ impl Team {
             let helper = thread::Builder::new().name(name).spawn(move || shared.help())?;
             team.helpers.push(helper);
         }
+        let ready = || team.shared.ready.load(Ordering::Acquire) == team.helpers.len();
+        wait(ready, thread::yield_now);
         Ok(team)
     }
 
@@ -126,6 +131,7 @@ fn wait(ready: impl Fn() -> bool, tired: impl Fn()) {
 
 impl Shared {
     fn help(&self) {
+        self.ready.fetch_add(1, Ordering::Release);
         let mut seen = 0;
         loop {
             // A wake-up that comes before the sleep is kept, so that none is missed.
