@@ -113,7 +113,8 @@ impl Plan {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, MAX_THREADS);
-        self.steps.iter_mut().for_each(|step| step.divide(self.threads));
+        let panels = self.kernel.panels();
+        self.steps.iter_mut().for_each(|step| step.divide(self.threads, panels));
         self
     }
 

@@ -2,10 +2,9 @@
 use std::ops::Range;
 
 use edgemill_kernels::int8::{
-    self, Border, Convolution, Depthwise, Elementwise, Kernel, Matrices, Mean, Output, Pair, Pool,
-    Resize, Spread,
+    self, Border, Convolution, Depthwise, Elementwise, Kernel, Matrices, Mean, Output, Pair,
+    Panels, Pool, Resize, Spread,
 };
-
 use edgemill_kernels::team::{MAX_THREADS, Team};
 use edgemill_model::graph::ValueId;
 
@@ -78,12 +77,13 @@ pub(crate) struct Convolve {
     pub parts: Vec<Part<Convolution>>,
 }
 
-/// Some of the rows of a job, for one of several threads; none where it is not divided.
+/// Some of the rows of a job, or of the channels of its only pixel, for one of several threads.
 pub(crate) struct Part<J> {
     job: J,
-    /// Where its input begins, and its output.
+    /// Where its input begins, its output and its filter.
     input: usize,
     output: usize,
+    packed: usize,
 }
 
 /// Divides `height` rows as evenly as they go; steps are bytes from a row to the next, of the input and the output.
@@ -98,8 +98,22 @@ fn divide<J>(
         job: job(row(i + 1) - row(i)),
         input: row(i) * input,
         output: row(i) * output,
+        packed: 0,
     };
     (0..threads).filter(|&i| row(i) < row(i + 1)).map(part).collect()
+}
+
+/// Divides the channels of a single pixel, in whole panels: a dense layer is as fast as its weights can be read.
+fn divide_channels(threads: usize, job: &Convolution, panels: Panels) -> Vec<Part<Convolution>> {
+    let count = job.channels.div_ceil(panels.widest);
+    let first = |part: usize| (count * part / threads * panels.widest).min(job.channels);
+    let part = |i: usize| Part {
+        job: Convolution { channels: first(i + 1) - first(i), ..job.clone() },
+        input: 0,
+        output: first(i),
+        packed: panels.packed_bytes(first(i), job.offsets.len(), job.segment),
+    };
+    (0..threads).filter(|&i| first(i) < first(i + 1)).map(part).collect()
 }
 
 /// Runs each part on its own piece of `y`.
@@ -108,7 +122,7 @@ fn share<J: Sync>(
     parts: &[Part<J>],
     x: &[u8],
     y: &mut [u8],
-    run: impl Fn(&J, &[u8], &mut [u8]) + Sync,
+    run: impl Fn(&Part<J>, &[u8], &mut [u8]) + Sync,
 ) {
     let mut pieces: [Option<(&Part<J>, &mut [u8])>; MAX_THREADS] = [const { None }; MAX_THREADS];
     let mut rest = y;
@@ -120,7 +134,7 @@ fn share<J: Sync>(
     }
     team.each(&mut pieces[..parts.len()], |piece| {
         if let Some((part, y)) = piece {
-            run(&part.job, &x[part.input..], y);
+            run(part, &x[part.input..], y);
         }
     });
 }
@@ -149,9 +163,16 @@ impl Step {
         }
     }
 
-    /// Divides the rows of a convolution among so many threads.
-    pub fn divide(&mut self, threads: usize) {
+    /// Divides a convolution among so many threads; its filter is in such panels.
+    pub fn divide(&mut self, threads: usize, panels: Panels) {
         match &mut self.work {
+            Work::Convolve(Convolve {
+                job,
+                groups: 1,
+                images: Images { batch: 1, .. },
+                parts,
+                ..
+            }) if job.height * job.width == 1 => *parts = divide_channels(threads, job, panels),
             Work::Convolve(Convolve {
                 job,
                 groups: 1,
@@ -224,8 +245,8 @@ impl Work {
             Self::Depthwise { job, packed, images, parts } => {
                 let packed = &weights[packed.clone()];
                 if let Some(team) = team.as_mut().filter(|_| parts.len() > 1) {
-                    return share(team, parts, x, y, |job, x, y| {
-                        kernel.depthwise(job, packed, x, y)
+                    return share(team, parts, x, y, |part, x, y| {
+                        kernel.depthwise(&part.job, packed, x, y);
                     });
                 }
                 images.each(|i, o| kernel.depthwise(job, packed, &x[i..], &mut y[o..]));
@@ -347,7 +368,9 @@ impl Convolve {
     ) {
         let packed = &weights[self.packed.clone()];
         if let Some(team) = team.as_mut().filter(|_| self.parts.len() > 1) {
-            return share(team, &self.parts, x, y, |job, x, y| kernel.convolve(job, packed, x, y));
+            return share(team, &self.parts, x, y, |part, x, y| {
+                kernel.convolve(&part.job, &packed[part.packed..], x, y);
+            });
         }
         let bytes = packed.len() / self.groups;
         self.images.each(|i, o| {

@@ -165,19 +165,29 @@ fn random_networks_equal_plain_loops() {
 #[test]
 fn threads_do_not_change_a_bit() {
     for seed in 0..60 {
-        let graph = random_network(seed);
-        let x = elements(seed, &graph);
-        let bytes: Vec<u8> = x.iter().map(|v| v.cast_unsigned()).collect();
-        for kernel in kernels::available() {
-            for threads in [2, 3] {
-                let plan = Plan::new(&graph, kernel).unwrap().threads(threads);
-                let memory = vec![0xA5; plan.memory_bytes()];
-                let mut engine = Engine::new(plan, &graph, memory).unwrap();
-                let mut y = vec![0; graph.value(graph.outputs()[0]).spec().bytes()];
-                engine.run(&[&bytes], &mut [&mut y]).unwrap();
-                let y: Vec<i8> = y.into_iter().map(u8::cast_signed).collect();
-                assert_eq!(y, engine_output(&graph, kernel, &x), "{}, seed {seed}", kernel.name());
-            }
+        check_threads(&random_network(seed), seed);
+    }
+    // More channels than any kernel's panel has columns, and some that fill no panel.
+    let mut b = Builder::new(1);
+    let x = b.input(&[1, 90], Element::i8(0.1, 3));
+    let y = b.dense(x, 333, Clamp::NONE, Element::i8(2.0, 0));
+    b.graph.output(y).unwrap();
+    check_threads(&b.graph, 1);
+}
+
+fn check_threads(graph: &Graph<'_>, seed: u64) {
+    let x = elements(seed, graph);
+    let bytes: Vec<u8> = x.iter().map(|v| v.cast_unsigned()).collect();
+    for kernel in kernels::available() {
+        let one = engine_output(graph, kernel, &x);
+        for threads in [2, 3] {
+            let plan = Plan::new(graph, kernel).unwrap().threads(threads);
+            let memory = vec![0xA5; plan.memory_bytes()];
+            let mut engine = Engine::new(plan, graph, memory).unwrap();
+            let mut y = vec![0; graph.value(graph.outputs()[0]).spec().bytes()];
+            engine.run(&[&bytes], &mut [&mut y]).unwrap();
+            let y: Vec<i8> = y.into_iter().map(u8::cast_signed).collect();
+            assert_eq!(y, one, "{}, seed {seed}, {threads} threads", kernel.name());
         }
     }
 }
