@@ -77,7 +77,7 @@ impl Lowering<'_> {
         let convolved = match value.node() {
             None => value.constant().is_none(),
             Some(node) => match node.op {
-                Op::Conv2d { .. } => true,
+                Op::Conv2d { .. } => self.kernel.suits_rows(value.spec().shape[2] as usize),
                 Op::MaxPool(_) => self.pool_of(node.inputs[0]).is_some(),
                 _ => false,
             },

@@ -44,6 +44,12 @@ pub trait Kernel: Send + Sync {
     /// How it wants weights packed.
     fn panels(&self) -> Panels;
 
+    /// Whether rows of so many pixels are made as fast if they do not follow each other in memory: no tile goes over the end
+    /// of a row.
+    fn suits_rows(&self, _width: usize) -> bool {
+        true
+    }
+
     /// Computes `y` from `x` with weights that were packed as [`Kernel::panels`] says.
     ///
     /// # Panics

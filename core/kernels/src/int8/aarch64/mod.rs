@@ -47,6 +47,10 @@ impl Kernel for Family {
         self.panels
     }
 
+    fn suits_rows(&self, width: usize) -> bool {
+        width.is_multiple_of(tiles::LEAST_PIXELS)
+    }
+
     fn convolve(&self, job: &Convolution, packed: &[u8], x: &[u8], y: &mut [u8]) {
         let mut operands = Operands::new(job, self.panels, packed, x, y);
         // SAFETY: `self` proves the instructions; `Operands` has checked the memory.

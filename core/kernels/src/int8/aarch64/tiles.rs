@@ -12,6 +12,9 @@ use crate::int8::packing::Panels;
 /// Columns of a vector of sums.
 pub const LANES: usize = 4;
 
+/// Pixels of the smallest tile that is one loop.
+pub const LEAST_PIXELS: usize = 4;
+
 /// Bytes that may be read beyond a segment in whole steps of four: 16 are read at once.
 const BEYOND: usize = 12;
 
