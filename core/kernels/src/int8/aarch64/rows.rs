@@ -22,6 +22,79 @@ pub struct Row<'a> {
     pub step: usize,
 }
 
+/// Nothing, where every byte may come out.
+macro_rules! all {
+    ($low:literal, $high:literal) => {
+        ""
+    };
+}
+
+/// What the least and the greatest element leave.
+macro_rules! some {
+    ($low:literal, $high:literal) => {
+        concat!(
+            "smax v28.16b, v28.16b, v",
+            $low,
+            ".16b\n",
+            "smin v28.16b, v28.16b, v",
+            $high,
+            ".16b\n",
+        )
+    };
+}
+
+/// The sums in v28 to v31 in real numbers, times the multipliers.
+macro_rules! scale {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "scvtf v28.4s, v28.4s\n",
+            "scvtf v29.4s, v29.4s\n",
+            "scvtf v30.4s, v30.4s\n",
+            "scvtf v31.4s, v31.4s\n",
+            "fmul v28.4s, v28.4s, v",
+            $a,
+            ".4s\n",
+            "fmul v29.4s, v29.4s, v",
+            $b,
+            ".4s\n",
+            "fmul v30.4s, v30.4s, v",
+            $c,
+            ".4s\n",
+            "fmul v31.4s, v31.4s, v",
+            $d,
+            ".4s\n",
+        )
+    };
+}
+
+/// Rounds v28 to v31 to bytes, and writes them as the next pixel.
+macro_rules! narrow {
+    ($limit:ident, $zero:literal, $low:literal, $high:literal) => {
+        concat!(
+            "fcvtns v28.4s, v28.4s\n",
+            "fcvtns v29.4s, v29.4s\n",
+            "fcvtns v30.4s, v30.4s\n",
+            "fcvtns v31.4s, v31.4s\n",
+            "sqxtn v28.4h, v28.4s\n",
+            "sqxtn v30.4h, v30.4s\n",
+            "sqxtn2 v28.8h, v29.4s\n",
+            "sqxtn2 v30.8h, v31.4s\n",
+            "sqadd v28.8h, v28.8h, v",
+            $zero,
+            ".8h\n",
+            "sqadd v30.8h, v30.8h, v",
+            $zero,
+            ".8h\n",
+            "sqxtn v28.8b, v28.8h\n",
+            "sqxtn2 v28.16b, v30.8h\n",
+            $limit!($low, $high),
+            "st1 {{v28.16b}}, [{y}], {step}\n",
+        )
+    };
+}
+
+pub(super) use {all, narrow, scale, some};
+
 /// Makes a row, whose pixels share two of their columns or one.
 pub type Run = unsafe fn(&Row<'_>, shared: usize);
 

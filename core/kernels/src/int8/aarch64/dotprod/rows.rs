@@ -2,7 +2,7 @@
 //! loops, so that weights and columns stay in registers.
 use std::arch::asm;
 
-use super::super::rows::{Row, WIDTH};
+use super::super::rows::{Row, WIDTH, all, narrow, scale, some};
 
 /// The three elements of each of four channels; those beyond are 0.
 static SIDE_BY_SIDE: [[u8; 16]; 4] = side_by_side();
@@ -72,66 +72,13 @@ macro_rules! pixel {
             dot!(29, $j, 25),
             dot!(30, $k, 26),
             dot!(31, $l, 27),
-            "scvtf v28.4s, v28.4s\n",
-            "scvtf v29.4s, v29.4s\n",
-            "scvtf v30.4s, v30.4s\n",
-            "scvtf v31.4s, v31.4s\n",
-            "fmul v28.4s, v28.4s, v",
-            $a,
-            ".4s\n",
-            "fmul v29.4s, v29.4s, v",
-            $b,
-            ".4s\n",
-            "fmul v30.4s, v30.4s, v",
-            $c,
-            ".4s\n",
-            "fmul v31.4s, v31.4s, v",
-            $d,
-            ".4s\n",
+            scale!($a, $b, $c, $d),
             "ld1 {{v",
             $a,
             ".16b-v",
             $c,
             ".16b}}, [{rule}]\n",
-            "fcvtns v28.4s, v28.4s\n",
-            "fcvtns v29.4s, v29.4s\n",
-            "fcvtns v30.4s, v30.4s\n",
-            "fcvtns v31.4s, v31.4s\n",
-            "sqxtn v28.4h, v28.4s\n",
-            "sqxtn v30.4h, v30.4s\n",
-            "sqxtn2 v28.8h, v29.4s\n",
-            "sqxtn2 v30.8h, v31.4s\n",
-            "sqadd v28.8h, v28.8h, v",
-            $a,
-            ".8h\n",
-            "sqadd v30.8h, v30.8h, v",
-            $a,
-            ".8h\n",
-            "sqxtn v28.8b, v28.8h\n",
-            "sqxtn2 v28.16b, v30.8h\n",
-            $limit!($b, $c),
-            "st1 {{v28.16b}}, [{y}], {step}\n",
-        )
-    };
-}
-
-/// Nothing, where every byte may come out.
-macro_rules! all {
-    ($low:literal, $high:literal) => {
-        ""
-    };
-}
-
-/// What the least and the greatest element leave.
-macro_rules! some {
-    ($low:literal, $high:literal) => {
-        concat!(
-            "smax v28.16b, v28.16b, v",
-            $low,
-            ".16b\n",
-            "smin v28.16b, v28.16b, v",
-            $high,
-            ".16b\n",
+            narrow!($limit, $a, $b, $c),
         )
     };
 }

@@ -2,7 +2,7 @@
 //! registers.
 use std::arch::asm;
 
-use super::super::rows::{Row, WIDTH};
+use super::super::rows::{Row, WIDTH, all, narrow, scale, some};
 use crate::int8::depthwise::Depthwise;
 use crate::int8::packing::Filter;
 
@@ -103,49 +103,8 @@ macro_rules! pixel {
             two!($g, 22, $h, 23),
             one!($i, 24),
             add!(),
-            "scvtf v28.4s, v28.4s\n",
-            "scvtf v29.4s, v29.4s\n",
-            "scvtf v30.4s, v30.4s\n",
-            "scvtf v31.4s, v31.4s\n",
-            "fmul v28.4s, v28.4s, v12.4s\n",
-            "fmul v29.4s, v29.4s, v13.4s\n",
-            "fmul v30.4s, v30.4s, v14.4s\n",
-            "fmul v31.4s, v31.4s, v15.4s\n",
-            "fcvtns v28.4s, v28.4s\n",
-            "fcvtns v29.4s, v29.4s\n",
-            "fcvtns v30.4s, v30.4s\n",
-            "fcvtns v31.4s, v31.4s\n",
-            "sqxtn v28.4h, v28.4s\n",
-            "sqxtn v30.4h, v30.4s\n",
-            "sqxtn2 v28.8h, v29.4s\n",
-            "sqxtn2 v30.8h, v31.4s\n",
-            "sqadd v28.8h, v28.8h, v25.8h\n",
-            "sqadd v30.8h, v30.8h, v25.8h\n",
-            "sqxtn v28.8b, v28.8h\n",
-            "sqxtn2 v28.16b, v30.8h\n",
-            $limit!(26, 27),
-            "st1 {{v28.16b}}, [{y}], {step}\n",
-        )
-    };
-}
-
-/// Nothing, where every byte may come out.
-macro_rules! all {
-    ($low:literal, $high:literal) => {
-        ""
-    };
-}
-
-/// What the least and the greatest element leave.
-macro_rules! some {
-    ($low:literal, $high:literal) => {
-        concat!(
-            "smax v28.16b, v28.16b, v",
-            $low,
-            ".16b\n",
-            "smin v28.16b, v28.16b, v",
-            $high,
-            ".16b\n",
+            scale!(12, 13, 14, 15),
+            narrow!($limit, 25, 26, 27),
         )
     };
 }
