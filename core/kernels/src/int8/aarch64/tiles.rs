@@ -60,6 +60,64 @@ pub unsafe trait Windows {
     ) -> [[int32x4_t; V]; R];
 }
 
+/// A loop over the segments of four windows, in `x0` to `x3`, whose sums of four vectors each are left in v16 to v31: 16 elements at a
+/// time, and what is left.
+macro_rules! four_windows {
+    (($segments:ident, $packed:ident, $x:ident, $windows:ident, $sums:ident), [$sixteens:expr, $rest:expr],
+     { $($more:tt)* }, $($line:expr),* $(,)?) => {
+        std::arch::asm!(
+            $($line,)*
+            w = inout(reg) $packed => _,
+            offsets = inout(reg) $segments.offsets.as_ptr() => _,
+            segments = inout(reg) $segments.offsets.len() => _,
+            sixteens = in(reg) $sixteens,
+            rest = in(reg) $rest,
+            x = in(reg) $x.wrapping_add($windows[0]),
+            x1_ = in(reg) $windows[1].wrapping_sub($windows[0]),
+            x2_ = in(reg) $windows[2].wrapping_sub($windows[0]),
+            x3_ = in(reg) $windows[3].wrapping_sub($windows[0]),
+            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
+            left = out(reg) _,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v16") $sums[0][0], out("v17") $sums[0][1], out("v18") $sums[0][2], out("v19") $sums[0][3],
+            out("v20") $sums[1][0], out("v21") $sums[1][1], out("v22") $sums[1][2], out("v23") $sums[1][3],
+            out("v24") $sums[2][0], out("v25") $sums[2][1], out("v26") $sums[2][2], out("v27") $sums[2][3],
+            out("v28") $sums[3][0], out("v29") $sums[3][1], out("v30") $sums[3][2], out("v31") $sums[3][3],
+            $($more)*
+            options(readonly, nostack),
+        )
+    };
+}
+
+/// The same of eight windows, in `x0` to `x7`; the caller says how it has their sums.
+macro_rules! eight_windows {
+    (($segments:ident, $packed:ident, $x:ident, $windows:ident), [$sixteens:expr, $rest:expr],
+     { $($more:tt)* }, $($line:expr),* $(,)?) => {
+        std::arch::asm!(
+            $($line,)*
+            w = inout(reg) $packed => _,
+            offsets = inout(reg) $segments.offsets.as_ptr() => _,
+            segments = inout(reg) $segments.offsets.len() => _,
+            sixteens = in(reg) $sixteens,
+            rest = in(reg) $rest,
+            x = in(reg) $x.wrapping_add($windows[0]),
+            x1_ = in(reg) $windows[1].wrapping_sub($windows[0]), x2_ = in(reg) $windows[2].wrapping_sub($windows[0]), x3_ = in(reg) $windows[3].wrapping_sub($windows[0]), x4_ = in(reg) $windows[4].wrapping_sub($windows[0]),
+            x5_ = in(reg) $windows[5].wrapping_sub($windows[0]), x6_ = in(reg) $windows[6].wrapping_sub($windows[0]), x7_ = in(reg) $windows[7].wrapping_sub($windows[0]),
+            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
+            x4 = out(reg) _, x5 = out(reg) _, x6 = out(reg) _, x7 = out(reg) _,
+            left = out(reg) _,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            $($more)*
+            options(readonly, nostack),
+        )
+    };
+}
+
+pub(super) use {eight_windows, four_windows};
+
 /// Runs all tiles.
 ///
 /// # Safety

@@ -1,9 +1,8 @@
 //! The two tiles in which most of the work is done, as whole loops: a compiler keeps fewer of the sums in registers, and
 //! loads one vector at a time where an instruction loads four.
 use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
-use std::arch::asm;
 
-use super::super::tiles::Segments;
+use super::super::tiles::{Segments, eight_windows, four_windows};
 
 macro_rules! dot {
     ($sum:literal, $w:literal, $x:literal, $lane:literal) => {
@@ -77,7 +76,10 @@ pub unsafe fn wide(
     // SAFETY: the caller's promise: `packed` has starts, multipliers and as many weights as there are steps; 16 bytes of
     // each window are read where a step is left.
     unsafe {
-        asm!(
+        four_windows!(
+            (segments, packed, x, windows, sums),
+            [steps / 4, steps % 4],
+            {},
             "ld1 {{v16.16b-v19.16b}}, [{w}]",
             "ld1 {{v20.16b-v23.16b}}, [{w}]",
             "ld1 {{v24.16b-v27.16b}}, [{w}]",
@@ -118,24 +120,6 @@ pub unsafe fn wide(
             "5:",
             "subs {segments}, {segments}, #1",
             "b.ne 2b",
-            w = inout(reg) packed => _,
-            offsets = inout(reg) segments.offsets.as_ptr() => _,
-            segments = inout(reg) segments.offsets.len() => _,
-            sixteens = in(reg) steps / 4,
-            rest = in(reg) steps % 4,
-            x = in(reg) x.wrapping_add(windows[0]),
-            x1_ = in(reg) windows[1].wrapping_sub(windows[0]),
-            x2_ = in(reg) windows[2].wrapping_sub(windows[0]),
-            x3_ = in(reg) windows[3].wrapping_sub(windows[0]),
-            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
-            left = out(reg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v16") sums[0][0], out("v17") sums[0][1], out("v18") sums[0][2], out("v19") sums[0][3],
-            out("v20") sums[1][0], out("v21") sums[1][1], out("v22") sums[1][2], out("v23") sums[1][3],
-            out("v24") sums[2][0], out("v25") sums[2][1], out("v26") sums[2][2], out("v27") sums[2][3],
-            out("v28") sums[3][0], out("v29") sums[3][1], out("v30") sums[3][2], out("v31") sums[3][3],
-            options(readonly, nostack),
         );
     }
     sums
@@ -155,10 +139,17 @@ pub unsafe fn tall(
     let steps = segments.elements.div_ceil(4);
     // SAFETY: every 64-bit ARM has NEON.
     let mut sums = unsafe { [[vdupq_n_s32(0); 2]; 8] };
-    let away = |i: usize| windows[i].wrapping_sub(windows[0]);
     // SAFETY: as in `wide`.
     unsafe {
-        asm!(
+        eight_windows!(
+            (segments, packed, x, windows),
+            [steps / 4, steps % 4],
+            {
+            out("v16") sums[0][0], out("v17") sums[0][1], out("v18") sums[1][0], out("v19") sums[1][1],
+            out("v20") sums[2][0], out("v21") sums[2][1], out("v22") sums[3][0], out("v23") sums[3][1],
+            out("v24") sums[4][0], out("v25") sums[4][1], out("v26") sums[5][0], out("v27") sums[5][1],
+            out("v28") sums[6][0], out("v29") sums[6][1], out("v30") sums[7][0], out("v31") sums[7][1],
+            },
             "ldp q16, q17, [{w}]",
             "ldp q18, q19, [{w}]",
             "ldp q20, q21, [{w}]",
@@ -220,25 +211,6 @@ pub unsafe fn tall(
             "5:",
             "subs {segments}, {segments}, #1",
             "b.ne 2b",
-            w = inout(reg) packed => _,
-            offsets = inout(reg) segments.offsets.as_ptr() => _,
-            segments = inout(reg) segments.offsets.len() => _,
-            sixteens = in(reg) steps / 4,
-            rest = in(reg) steps % 4,
-            x = in(reg) x.wrapping_add(windows[0]),
-            x1_ = in(reg) away(1), x2_ = in(reg) away(2), x3_ = in(reg) away(3), x4_ = in(reg) away(4),
-            x5_ = in(reg) away(5), x6_ = in(reg) away(6), x7_ = in(reg) away(7),
-            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
-            x4 = out(reg) _, x5 = out(reg) _, x6 = out(reg) _, x7 = out(reg) _,
-            left = out(reg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v16") sums[0][0], out("v17") sums[0][1], out("v18") sums[1][0], out("v19") sums[1][1],
-            out("v20") sums[2][0], out("v21") sums[2][1], out("v22") sums[3][0], out("v23") sums[3][1],
-            out("v24") sums[4][0], out("v25") sums[4][1], out("v26") sums[5][0], out("v27") sums[5][1],
-            out("v28") sums[6][0], out("v29") sums[6][1], out("v30") sums[7][0], out("v31") sums[7][1],
-            options(readonly, nostack),
         );
     }
     sums

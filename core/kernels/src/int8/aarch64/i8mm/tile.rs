@@ -1,9 +1,7 @@
 //! The two tiles in which most of the work is done, as whole loops, as for the dot product.
 use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
-use std::arch::asm;
 
-use super::super::tiles::Segments;
-use super::super::tiles::{Pair, window};
+use super::super::tiles::{Pair, Segments, eight_windows, four_windows, window};
 
 macro_rules! multiply {
     ($sum:literal, $rows:literal, $columns:literal) => {
@@ -67,7 +65,12 @@ pub unsafe fn wide(
     // SAFETY: the caller's promise: `packed` has starts, multipliers and as many weights as there are steps; 16 bytes of
     // each window are read where more than eight are left.
     unsafe {
-        asm!(
+        four_windows!(
+            (segments, packed, x, windows, sums),
+            [eights / 2, eights % 2],
+            {
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            },
             "mov {x0}, {w}",
             "ld4r {{v16.2d-v19.2d}}, [{x0}], #32",
             "ld4r {{v20.2d-v23.2d}}, [{x0}]",
@@ -105,25 +108,6 @@ pub unsafe fn wide(
             "5:",
             "subs {segments}, {segments}, #1",
             "b.ne 2b",
-            w = inout(reg) packed => _,
-            offsets = inout(reg) segments.offsets.as_ptr() => _,
-            segments = inout(reg) segments.offsets.len() => _,
-            sixteens = in(reg) eights / 2,
-            rest = in(reg) eights % 2,
-            x = in(reg) x.wrapping_add(windows[0]),
-            x1_ = in(reg) windows[1].wrapping_sub(windows[0]),
-            x2_ = in(reg) windows[2].wrapping_sub(windows[0]),
-            x3_ = in(reg) windows[3].wrapping_sub(windows[0]),
-            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
-            left = out(reg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v16") sums[0][0], out("v17") sums[0][1], out("v18") sums[0][2], out("v19") sums[0][3],
-            out("v20") sums[1][0], out("v21") sums[1][1], out("v22") sums[1][2], out("v23") sums[1][3],
-            out("v24") sums[2][0], out("v25") sums[2][1], out("v26") sums[2][2], out("v27") sums[2][3],
-            out("v28") sums[3][0], out("v29") sums[3][1], out("v30") sums[3][2], out("v31") sums[3][3],
-            options(readonly, nostack),
         );
     }
     sums
@@ -143,10 +127,18 @@ pub unsafe fn tall(
     let eights = segments.elements.div_ceil(8);
     // SAFETY: every 64-bit ARM has NEON.
     let mut sums = unsafe { [[[vdupq_n_s32(0); 2]; 2]; 4] };
-    let away = |i: usize| windows[i].wrapping_sub(windows[0]);
     // SAFETY: as in `wide`.
     unsafe {
-        asm!(
+        eight_windows!(
+            (segments, packed, x, windows),
+            [eights / 2, eights % 2],
+            {
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+            out("v16") sums[0][0][0], out("v17") sums[0][0][1], out("v18") sums[0][1][0], out("v19") sums[0][1][1],
+            out("v20") sums[1][0][0], out("v21") sums[1][0][1], out("v22") sums[1][1][0], out("v23") sums[1][1][1],
+            out("v24") sums[2][0][0], out("v25") sums[2][0][1], out("v26") sums[2][1][0], out("v27") sums[2][1][1],
+            out("v28") sums[3][0][0], out("v29") sums[3][0][1], out("v30") sums[3][1][0], out("v31") sums[3][1][1],
+            },
             "ld4r {{v16.2d-v19.2d}}, [{w}]",
             "ld4r {{v20.2d-v23.2d}}, [{w}]",
             "ld4r {{v24.2d-v27.2d}}, [{w}]",
@@ -199,26 +191,6 @@ pub unsafe fn tall(
             "5:",
             "subs {segments}, {segments}, #1",
             "b.ne 2b",
-            w = inout(reg) packed => _,
-            offsets = inout(reg) segments.offsets.as_ptr() => _,
-            segments = inout(reg) segments.offsets.len() => _,
-            sixteens = in(reg) eights / 2,
-            rest = in(reg) eights % 2,
-            x = in(reg) x.wrapping_add(windows[0]),
-            x1_ = in(reg) away(1), x2_ = in(reg) away(2), x3_ = in(reg) away(3), x4_ = in(reg) away(4),
-            x5_ = in(reg) away(5), x6_ = in(reg) away(6), x7_ = in(reg) away(7),
-            x0 = out(reg) _, x1 = out(reg) _, x2 = out(reg) _, x3 = out(reg) _,
-            x4 = out(reg) _, x5 = out(reg) _, x6 = out(reg) _, x7 = out(reg) _,
-            left = out(reg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-            out("v16") sums[0][0][0], out("v17") sums[0][0][1], out("v18") sums[0][1][0], out("v19") sums[0][1][1],
-            out("v20") sums[1][0][0], out("v21") sums[1][0][1], out("v22") sums[1][1][0], out("v23") sums[1][1][1],
-            out("v24") sums[2][0][0], out("v25") sums[2][0][1], out("v26") sums[2][1][0], out("v27") sums[2][1][1],
-            out("v28") sums[3][0][0], out("v29") sums[3][0][1], out("v30") sums[3][1][0], out("v31") sums[3][1][1],
-            options(readonly, nostack),
         );
     }
     std::array::from_fn(|r| std::array::from_fn(|v| window(sums[r / 2][v], r % 2)))
