@@ -183,16 +183,16 @@ fn seal(path: &Path) -> Result<Memfd, LoadFault> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(LoadFault::NotAFile);
     }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_PLUGIN_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_PLUGIN_BYTES {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let bytes = File::open(path)?.take(MAX_PLUGIN_BYTES + 1);
+    let copy = Memfd::holding(&printable(&name, 100), bytes)?;
+    if copy.len() as u64 > MAX_PLUGIN_BYTES {
         return Err(LoadFault::TooLarge);
     }
-    if bytes.is_empty() {
-        elf::check(&bytes)?;
+    if copy.is_empty() {
+        elf::check(&[])?;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(Memfd::holding(&printable(&name, 100), &bytes)?)
+    Ok(copy)
 }
 
 /// Address of the descriptor of the library with this digest. Equal bytes are loaded once: libraries are never

@@ -1,6 +1,6 @@
 //! Files that live in memory and can be sealed. See memfd_create(2), fcntl(2) under "File sealing".
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -47,14 +47,14 @@ impl Memfd {
         Ok(Self { file, name: name.into(), length, mapped: false })
     }
 
-    /// A file that holds `bytes` and can never be changed again.
+    /// A file that holds what `bytes` gives and can never be changed again. No second copy is made on the way.
     ///
     /// # Errors
-    /// The kernel has no descriptors or no memory, or does not seal.
-    pub fn holding(name: &str, bytes: &[u8]) -> Result<Self> {
+    /// `bytes` cannot be read, the kernel has no descriptors or no memory, or does not seal.
+    pub fn holding(name: &str, mut bytes: impl Read) -> Result<Self> {
         let mut memfd = Self::create(name, 0)?;
-        memfd.file.write_all(bytes).context("write", || memfd.show())?;
-        memfd.length = bytes.len();
+        let copied = io::copy(&mut bytes, &mut memfd.file).context("copy", || memfd.show())?;
+        memfd.length = usize::try_from(copied).unwrap_or(usize::MAX);
         memfd.seal(Seal::Writing)?;
         Ok(memfd)
     }
@@ -231,7 +231,7 @@ impl std::ops::Deref for SealedMapping {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::Write;
 
     use super::*;
 
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_holds_bytes_is_read_and_never_written() {
-        let memfd = Memfd::holding("library", b"bytes").unwrap();
+        let memfd = Memfd::holding("library", &b"bytes"[..]).unwrap();
         assert_eq!(&*memfd.map_readable().unwrap(), b"bytes");
         assert!((&memfd.file).write_all(b"x").is_err());
     }
@@ -264,7 +264,7 @@ mod tests {
         let memfd = Memfd::create("open", 10).unwrap();
         assert!(memfd.map_readable().is_err());
         assert!(Memfd::create("empty", 0).unwrap().map_writable().is_err());
-        assert!(Memfd::holding("empty", b"").unwrap().map_readable().is_err());
+        assert!(Memfd::holding("empty", io::empty()).unwrap().map_readable().is_err());
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_descriptor_travels_with_its_bytes() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let file = crate::memfd::Memfd::holding("sent", b"content").unwrap();
+        let file = crate::memfd::Memfd::holding("sent", &b"content"[..]).unwrap();
         let file = File::open(file.proc_path()).unwrap();
         assert_eq!(send_with_descriptor(&ours, b"line\n", file.as_fd()).unwrap(), 5);
         let mut bytes = [0; 16];
