@@ -15,6 +15,8 @@ use crate::host_packages::{self, Need};
 pub const TARGET: &str = "aarch64-unknown-linux-gnu";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_RUSTDOC: &str = "/usr/bin/rustdoc";
+/// The linter of the same compiler.
+pub const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 /// Longer than any honest run of our tests under emulation.
 const TEST_LIMIT_S: &str = "1800";
 
@@ -31,6 +33,20 @@ pub fn build(root: &Path, selection: &[&str]) -> Result<()> {
     run_command(
         with_target(Command::new(env!("CARGO")).arg("build"), root, compiler).args(selection),
     )
+}
+
+/// Clippy on what `selection` says, compiled for the board's target: code of that architecture is seen by no other.
+pub fn lint(root: &Path, selection: &[&str]) -> Result<()> {
+    let compiler = prepare()?;
+    let mut clippy = match compiler {
+        Compiler::Own => Command::new(env!("CARGO")),
+        Compiler::Debian => {
+            host_packages::ensure(&[Need::CrossClippy])?;
+            Command::new(DEBIAN_CLIPPY)
+        }
+    };
+    with_target(clippy.arg("clippy"), root, compiler).args(selection);
+    run_command(clippy.args(["--all-targets", "--", "-D", "warnings"]))
 }
 
 /// Runs `cargo test` for the board's target under emulation, with further arguments of Cargo's. What hangs under

@@ -21,6 +21,8 @@ pub enum Need {
     CrossCompiler,
     /// Debian's Rust compiler with the standard library for aarch64, where rustup has not brought it.
     CrossStd,
+    /// The linter of that compiler.
+    CrossClippy,
     /// Runs one aarch64 program.
     QemuUser,
     /// The C library that an aarch64 program is loaded with.
@@ -50,6 +52,7 @@ impl Need {
                     && Path::new("/usr/aarch64-linux-gnu/include/linux/videodev2.h").exists()
             }
             Self::CrossStd => crate::cross::debian_has_std(),
+            Self::CrossClippy => Path::new(crate::cross::DEBIAN_CLIPPY).exists(),
             Self::QemuUser => exists("qemu-aarch64-static"),
             Self::Arm64Libc => ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-aarch64.so.1"]
                 .iter()
@@ -72,6 +75,7 @@ impl Need {
             Self::Pip => &["python3-pip"],
             Self::CrossCompiler => &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
             Self::CrossStd => &["rustc-web", "libstd-rust-web-dev:arm64"],
+            Self::CrossClippy => &["rust-web-clippy"],
             Self::QemuUser => &["qemu-user-static"],
             Self::Arm64Libc => &["libc6:arm64", "libgcc-s1:arm64"],
             Self::QemuSystem => &["qemu-system-arm"],
@@ -254,6 +258,7 @@ mod tests {
             Need::Pip,
             Need::CrossCompiler,
             Need::CrossStd,
+            Need::CrossClippy,
             Need::QemuUser,
             Need::Arm64Libc,
             Need::QemuSystem,

@@ -95,8 +95,9 @@ fn native(root: &Path) -> Result<()> {
 const OLDER_PROCESSORS: [&str; 2] = ["cortex-a53", "cortex-a72"];
 
 /// The same tests as a board would run them, and pipelines of the plugins built for it; those of the kernels on older
-/// processors as well.
+/// processors as well. Before them the lints of the code that is written for this architecture.
 fn aarch64(root: &Path) -> Result<()> {
+    cross::lint(root, &["-p", "edgemill-kernels"])?;
     cross::run(root)?;
     let mut words = Vec::new();
     for name in ON_THE_BOARD {
