@@ -165,7 +165,7 @@ impl Shared {
     /// Does parts until none is left to begin, and calls `done` after each; returns how many.
     fn take_parts(&self, done: impl Fn()) -> usize {
         let Begun { work, open } = &self.begun.0;
-        let one_less = |open: usize| if open % TURN > 0 { Some(open - 1) } else { None };
+        let one_less = |open: usize| (open % TURN).checked_sub(1).map(|_| open - 1);
         let take = || open.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less);
         let mut count = 0;
         while let Ok(open) = take() {
