@@ -208,7 +208,7 @@ impl Lowering<'_> {
         for input in &mut inputs {
             input.bytes += work.slack();
         }
-        self.push(Step { value: id, work, inputs, output });
+        self.push(Step { value: id, work, inputs, output, parts: Vec::new() });
     }
 
     /// A buffer for what only the next steps need.

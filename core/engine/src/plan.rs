@@ -108,7 +108,7 @@ impl Plan {
         })
     }
 
-    /// The same for several threads, which share the rows of each convolution: the bits do not change. At least 1, at
+    /// The same for several threads, which share the work of large steps: the bits do not change. At least 1, at
     /// most [`MAX_THREADS`].
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {

@@ -69,8 +69,7 @@ impl Lowering<'_> {
             two_products_fit: self.two_products_fit(node),
         };
         let depth = channels / groups;
-        let work = self
-            .convolve(id, Convolve { job, groups, depth, packed: 0..0, images, parts: Vec::new() });
+        let work = self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images });
         self.out.packings.last_mut().expect("it was packed just now").turned = true;
         self.step_from(id, vec![wide], work);
     }
