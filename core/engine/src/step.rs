@@ -228,6 +228,22 @@ impl Work {
         }
     }
 
+    /// Multiplications of a weight by an element.
+    pub fn macs(&self) -> u64 {
+        let product = |counts: &[usize]| counts.iter().map(|&n| n as u64).product();
+        match self {
+            Self::Convolve(Convolve { job, groups, images, .. }) => product(&[
+                images.batch * job.height * job.width * job.members.len(),
+                job.offsets.len() * job.segment * job.channels * groups,
+            ]),
+            Self::Depthwise { job, images, .. } => product(&[
+                images.batch * job.height * job.width,
+                job.taps[0] * job.taps[1] * job.channels,
+            ]),
+            _ => 0,
+        }
+    }
+
     /// Bytes that the work may read beyond its input's elements.
     pub const fn slack(&self) -> usize {
         if matches!(self, Self::Convolve(_) | Self::Depthwise { .. }) { int8::SLACK } else { 0 }

@@ -66,6 +66,19 @@ fn convolutions() {
 }
 
 #[test]
+fn transposed_convolutions() {
+    for (kernel, stride) in [(2, 2), (3, 2), (2, 3)] {
+        let window = Window::valid(kernel, stride);
+        check("transposed", &[1, 13, 14, 9], |b, x| {
+            let [w, bias] = b.weights(&[7, kernel, kernel, 9]);
+            let (dilation, extra, clamp) = ([1; 2], [0; 2], Clamp::NONE);
+            let op = Op::ConvTranspose2d { window, dilation, groups: 1, extra, clamp };
+            b.node("y", op, &[x, w, bias], rule())
+        });
+    }
+}
+
+#[test]
 fn pools() {
     for (kernel, stride, border) in [(2, 2, 0), (3, 1, 1), (3, 2, 1), (5, 1, 2)] {
         let window = pool(kernel, stride, border);
