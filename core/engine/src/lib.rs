@@ -20,6 +20,7 @@ mod moves;
 mod pack;
 mod plan;
 mod real;
+mod share;
 mod step;
 
 use std::ops::{DerefMut, Range};
@@ -146,7 +147,7 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
         let arena = &mut arena[..self.arena.len()];
         let flip = self.kernel.flip();
         for (port, x) in self.inputs.iter().zip(inputs) {
-            port.fill(flip, x, arena);
+            port.fill(flip, x, arena, &mut self.team);
         }
         for (number, step) in self.steps.iter().enumerate() {
             step.run(self.kernel, &mut self.team, weights, arena);
@@ -185,17 +186,17 @@ impl<M: DerefMut<Target = [u8]>> Engine<M> {
 
 impl Port {
     /// Puts an input's elements where the steps read them.
-    fn fill(&self, flip: u8, x: &[u8], arena: &mut [u8]) {
+    fn fill(&self, flip: u8, x: &[u8], arena: &mut [u8], team: &mut Option<Team>) {
         let Some((border, fill)) = &self.border else {
             return int8::flip_into(self.flip(flip), x, &mut arena[self.range()]);
         };
         let images = x.chunks_exact(border.height * border.row);
         for (x, y) in images.zip(arena[self.start..].chunks_exact_mut(border.bytes())) {
             step::surround(border, fill ^ flip, y);
-            let rows = y[border.above * border.wide_row()..].chunks_exact_mut(border.wide_row());
-            for (x, y) in x.chunks_exact(border.row).zip(rows) {
+            let y = &mut y[border.above * border.wide_row()..];
+            share::lines(team, [border.row, border.wide_row()], x, y, |x, y| {
                 int8::flip_into(flip, x, &mut y[border.before..][..border.row]);
-            }
+            });
         }
     }
 

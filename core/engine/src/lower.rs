@@ -208,7 +208,7 @@ impl Lowering<'_> {
         for input in &mut inputs {
             input.bytes += work.slack();
         }
-        self.push(Step { value: id, work, inputs, output });
+        self.push(Step { value: id, work, inputs, output, parts: Vec::new() });
     }
 
     /// A buffer for what only the next steps need.
@@ -235,7 +235,7 @@ impl Lowering<'_> {
         let start = self.out.weights_bytes;
         let range = start..start + bytes;
         self.out.weights_bytes = range.end.next_multiple_of(LINE);
-        self.out.packings.push(Packing { node, shape, turned: false, range: range.clone() });
+        self.out.packings.push(Packing { node, shape, taps: None, range: range.clone() });
         range
     }
 

@@ -57,7 +57,7 @@ impl Move {
 
     fn copy(&self, axes: &[Axis], [from, to]: [usize; 2], x: &[u8], y: &mut [u8]) {
         match axes {
-            [] => y[to..to + self.run].copy_from_slice(&x[from..from + self.run]),
+            [] => copy_run(&x[from..from + self.run], &mut y[to..to + self.run]),
             [across, along] if let Some(turned) = &self.turned => {
                 let ([f, t], [g, u]) = (across.places[0], along.places[0]);
                 turned.run(&x[from + f + g..], &mut y[to + t + u..]);
@@ -67,12 +67,39 @@ impl Move {
                     y[to + t] = x[from + f];
                 }
             }
+            [last] => {
+                for [f, t] in &last.places {
+                    copy_run(&x[from + f..][..self.run], &mut y[to + t..][..self.run]);
+                }
+            }
             [first, rest @ ..] => {
                 for [f, t] in &first.places {
                     self.copy(rest, [from + f, to + t], x, y);
                 }
             }
         }
+    }
+}
+
+/// Copies a run; a short one as two pieces of known size, which may overlap.
+#[inline]
+fn copy_run(x: &[u8], y: &mut [u8]) {
+    match x.len() {
+        4..=7 => copy_ends::<4>(x, y),
+        8..=15 => copy_ends::<8>(x, y),
+        16..=31 => copy_ends::<16>(x, y),
+        32..=64 => copy_ends::<32>(x, y),
+        _ => y.copy_from_slice(x),
+    }
+}
+
+#[inline]
+fn copy_ends<const N: usize>(x: &[u8], y: &mut [u8]) {
+    let ends = (x.first_chunk::<N>(), x.last_chunk::<N>());
+    if let (Some(first), Some(last)) = ends {
+        y[..N].copy_from_slice(first);
+        let end = y.len();
+        y[end - N..].copy_from_slice(last);
     }
 }
 

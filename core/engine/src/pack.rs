@@ -10,8 +10,8 @@ pub(crate) struct Packing {
     /// The value that the node makes.
     pub node: ValueId,
     pub shape: Shape,
-    /// Whether taps go in reverse.
-    pub turned: bool,
+    /// The taps in their order, by number, if they are not all as the graph has them; one that is `None` has weight 0.
+    pub taps: Option<Vec<Option<usize>>>,
     /// Of all packed weights.
     pub range: Range<usize>,
 }
@@ -24,8 +24,8 @@ pub(crate) enum Shape {
 
 pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, memory: &mut [u8]) {
     let out = &mut memory[packing.range.clone()];
-    let turned = packing.turned.then(|| turned(graph, packing.node));
-    let node = Weights::of(graph, packing.node, turned.as_deref());
+    let picked = packing.taps.as_deref().map(|taps| picked(graph, packing.node, taps));
+    let node = Weights::of(graph, packing.node, picked.as_deref());
     match packing.shape {
         Shape::Depthwise(ref job) => {
             let (channels, taps) = (job.channels, job.taps[0] * job.taps[1]);
@@ -45,16 +45,24 @@ pub(crate) fn pack(packing: &Packing, graph: &Graph<'_>, kernel: &dyn Kernel, me
     }
 }
 
-/// Weights \[k, kernel h, kernel w, depth\] of a node with the taps in reverse.
-fn turned(graph: &Graph<'_>, id: ValueId) -> Vec<u8> {
+/// Weights \[k, tap, depth\] of a node with such taps.
+fn picked(graph: &Graph<'_>, id: ValueId, taps: &[Option<usize>]) -> Vec<u8> {
     let node = graph.value(id).node().expect("packings are made for nodes");
     let value = graph.value(node.inputs[1]);
     let data = value.constant().expect("the graph has checked that weights are constants").data();
     let [_, rows, columns, depth] = value.spec().shape[..] else { unreachable!("four axes") };
-    let filters = data.chunks_exact(rows as usize * columns as usize * depth as usize);
-    filters
-        .flat_map(|filter| filter.chunks_exact(depth as usize).rev().flatten().copied())
-        .collect()
+    let depth = depth as usize;
+    let filters = data.chunks_exact(rows as usize * columns as usize * depth);
+    let mut out = Vec::with_capacity(filters.len() * taps.len() * depth);
+    for filter in filters {
+        for tap in taps {
+            match tap {
+                Some(number) => out.extend_from_slice(&filter[number * depth..][..depth]),
+                None => out.resize(out.len() + depth, 0),
+            }
+        }
+    }
+    out
 }
 
 /// A node's weights and bias as the graph has them.
@@ -69,14 +77,14 @@ pub(crate) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    pub fn of(graph: &'a Graph<'_>, id: ValueId, turned: Option<&'a [u8]>) -> Self {
+    pub fn of(graph: &'a Graph<'_>, id: ValueId, picked: Option<&'a [u8]>) -> Self {
         let node = graph.value(id).node().expect("packings are made for nodes");
         let constant = |i: usize| graph.value(node.inputs[i]).constant();
         let weights = constant(1).expect("the graph has checked that weights are constants");
         let rule = |id: ValueId| rule(graph, id);
         let (input, output) = (rule(node.inputs[0]), rule(id));
         Self {
-            weights: turned.unwrap_or(weights.data()),
+            weights: picked.unwrap_or(weights.data()),
             bias: (node.inputs.len() == 3).then(|| constant(2).expect("as for weights").data()),
             scales: weights.scale_bytes(),
             zero_point: input.zero_point,

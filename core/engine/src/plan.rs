@@ -3,14 +3,14 @@ use std::ops::{DerefMut, Range};
 
 use edgemill_kernels::int8::{self, Border, Kernel};
 use edgemill_kernels::team::{MAX_THREADS, Team};
-use edgemill_model::graph::{Graph, Op, ValueId};
+use edgemill_model::graph::{Graph, ValueId};
 use edgemill_model::tensor::DType;
 
 use crate::arena::LINE;
 use crate::idle::without_idle_channels;
 use crate::lower::{Lowered, low8, lower};
 use crate::pack::{Packing, pack, rule};
-use crate::step::{Step, Work};
+use crate::step::Step;
 use crate::{Engine, EngineError};
 
 /// How a graph will be run, and the memory that takes.
@@ -43,20 +43,13 @@ pub struct Layer {
 impl Layer {
     fn of(graph: &Graph<'_>, step: &Step) -> Self {
         let value = graph.value(step.value);
-        let weighs = matches!(step.work, Work::Convolve(_) | Work::Depthwise { .. });
         Self {
             name: value.name().to_owned(),
             work: step.work.name(),
             shape: value.spec().shape.clone(),
-            macs: if weighs { graph.node_macs(weighed(graph, step.value)) } else { 0 },
+            macs: step.work.macs(),
         }
     }
-}
-
-/// The convolution that makes a value, along with its pool or by itself.
-fn weighed(graph: &Graph<'_>, id: ValueId) -> ValueId {
-    let node = graph.value(id).node().expect("a step makes a node's value");
-    if matches!(node.op, Op::MaxPool(_)) { node.inputs[0] } else { id }
 }
 
 /// An input or output in the arena.
@@ -108,7 +101,7 @@ impl Plan {
         })
     }
 
-    /// The same for several threads, which share the rows of each convolution: the bits do not change. At least 1, at
+    /// The same for several threads, which share the work of large steps: the bits do not change. At least 1, at
     /// most [`MAX_THREADS`].
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {

@@ -5,13 +5,14 @@ use edgemill_kernels::int8::{
     self, Border, Convolution, Depthwise, Elementwise, Kernel, Matrices, Mean, Output, Pair,
     Panels, Pool, Resize, Spread,
 };
-use edgemill_kernels::team::{MAX_THREADS, Team};
+use edgemill_kernels::team::Team;
 use edgemill_model::graph::ValueId;
 
 use crate::arena::Slot;
 use crate::general::{General, Two};
 use crate::moves::Move;
 use crate::real::{Real, RealPair};
+use crate::share::{self, Part};
 
 /// What is done, from where to where.
 pub(crate) struct Step {
@@ -20,6 +21,8 @@ pub(crate) struct Step {
     pub work: Work,
     pub inputs: Vec<Buffer>,
     pub output: Buffer,
+    /// The same work for several threads; none where one does it.
+    pub parts: Vec<Part>,
 }
 
 /// A part of the arena; its start is known when all are placed.
@@ -49,7 +52,7 @@ pub(crate) enum Work {
     Pad { border: Border, fill: u8, batch: usize },
     Surround { border: Border, fill: u8, batch: usize },
     Convolve(Convolve),
-    Depthwise { job: Depthwise, packed: Range<usize>, images: Images, parts: Vec<Part<Depthwise>> },
+    Depthwise { job: Depthwise, packed: Range<usize>, images: Images },
     MaxPool { pool: Pool, images: Images },
     AveragePool { pool: Pool, mean: Mean, images: Images },
     Pairs { pair: Pair, spread: Spread, output: Output },
@@ -74,69 +77,6 @@ pub(crate) struct Convolve {
     pub depth: usize,
     pub packed: Range<usize>,
     pub images: Images,
-    pub parts: Vec<Part<Convolution>>,
-}
-
-/// Some of the rows of a job, or of the channels of its only pixel, for one of several threads.
-pub(crate) struct Part<J> {
-    job: J,
-    /// Where its input begins, its output and its filter.
-    input: usize,
-    output: usize,
-    packed: usize,
-}
-
-/// Divides `height` rows as evenly as they go; steps are bytes from a row to the next, of the input and the output.
-fn divide<J>(
-    threads: usize,
-    height: usize,
-    [input, output]: [usize; 2],
-    job: impl Fn(usize) -> J,
-) -> Vec<Part<J>> {
-    let row = |part: usize| height * part / threads;
-    let part = |i: usize| Part {
-        job: job(row(i + 1) - row(i)),
-        input: row(i) * input,
-        output: row(i) * output,
-        packed: 0,
-    };
-    (0..threads).filter(|&i| row(i) < row(i + 1)).map(part).collect()
-}
-
-/// Divides the channels of a single pixel, in whole panels: a dense layer is as fast as its weights can be read.
-fn divide_channels(threads: usize, job: &Convolution, panels: Panels) -> Vec<Part<Convolution>> {
-    let count = job.channels.div_ceil(panels.widest);
-    let first = |part: usize| (count * part / threads * panels.widest).min(job.channels);
-    let part = |i: usize| Part {
-        job: Convolution { channels: first(i + 1) - first(i), ..job.clone() },
-        input: 0,
-        output: first(i),
-        packed: panels.packed_bytes(first(i), job.offsets.len(), job.segment),
-    };
-    (0..threads).filter(|&i| first(i) < first(i + 1)).map(part).collect()
-}
-
-/// Runs each part on its own piece of `y`.
-fn share<J: Sync>(
-    team: &mut Team,
-    parts: &[Part<J>],
-    x: &[u8],
-    y: &mut [u8],
-    run: impl Fn(&Part<J>, &[u8], &mut [u8]) + Sync,
-) {
-    let mut pieces: [Option<(&Part<J>, &mut [u8])>; MAX_THREADS] = [const { None }; MAX_THREADS];
-    let mut rest = y;
-    for (i, (piece, part)) in pieces.iter_mut().zip(parts).enumerate() {
-        let end = parts.get(i + 1).map_or(rest.len(), |next| next.output - part.output);
-        let (own, others) = rest.split_at_mut(end);
-        *piece = Some((part, own));
-        rest = others;
-    }
-    team.each(&mut pieces[..parts.len()], |piece| {
-        if let Some((part, y)) = piece {
-            run(part, &x[part.input..], y);
-        }
-    });
 }
 
 /// How many, and how many bytes lie from one to the next.
@@ -163,34 +103,9 @@ impl Step {
         }
     }
 
-    /// Divides a convolution among so many threads; its filter is in such panels.
+    /// Divides the work among so many threads; its filter is in such panels.
     pub fn divide(&mut self, threads: usize, panels: Panels) {
-        match &mut self.work {
-            Work::Convolve(Convolve {
-                job,
-                groups: 1,
-                images: Images { batch: 1, .. },
-                parts,
-                ..
-            }) if job.height * job.width == 1 => *parts = divide_channels(threads, job, panels),
-            Work::Convolve(Convolve {
-                job,
-                groups: 1,
-                images: Images { batch: 1, .. },
-                parts,
-                ..
-            }) => {
-                let steps = [job.row_step, job.out_row_step];
-                let rows = |height| Convolution { height, ..job.clone() };
-                *parts = divide(threads, job.height, steps, rows);
-            }
-            Work::Depthwise { job, images: Images { batch: 1, .. }, parts, .. } => {
-                let steps = [job.row_step, job.out_row_step];
-                let rows = |height| Depthwise { height, ..job.clone() };
-                *parts = divide(threads, job.height, steps, rows);
-            }
-            _ => {}
-        }
+        self.parts = share::divide(&self.work, self.output.bytes, threads, panels);
     }
 
     pub fn run(
@@ -200,40 +115,36 @@ impl Step {
         weights: &[u8],
         arena: &mut [u8],
     ) {
-        match &self.inputs[..] {
-            [] => self.work.fill(kernel, &mut arena[self.output.range()]),
+        const APART: &str = "the plan places buffers of a step apart";
+        let y = self.output.range();
+        let (inputs, y): ([&[u8]; 2], _) = match &self.inputs[..] {
+            [] => return self.work.fill(kernel, &mut arena[y]),
             [x] => {
-                let [x, y] = arena
-                    .get_disjoint_mut([x.range(), self.output.range()])
-                    .expect("the plan places buffers of a step apart");
-                self.work.run(kernel, team, weights, x, y);
+                let [x, y] = arena.get_disjoint_mut([x.range(), y]).expect(APART);
+                ([x, &[]], y)
             }
             [a, b] if a.start == b.start => {
-                let [a, y] = arena
-                    .get_disjoint_mut([a.range(), self.output.range()])
-                    .expect("the plan places buffers of a step apart");
-                self.work.two(kernel, a, a, y);
+                let [a, y] = arena.get_disjoint_mut([a.range(), y]).expect(APART);
+                ([a, a], y)
             }
             [a, b] => {
-                let [a, b, y] = arena
-                    .get_disjoint_mut([a.range(), b.range(), self.output.range()])
-                    .expect("the plan places buffers of a step apart");
-                self.work.two(kernel, a, b, y);
+                let [a, b, y] = arena.get_disjoint_mut([a.range(), b.range(), y]).expect(APART);
+                ([a, b], y)
             }
             _ => unreachable!("a step has at most two inputs"),
+        };
+        match team {
+            Some(team) if !self.parts.is_empty() => {
+                share::run(&self.parts, team, kernel, weights, inputs, y);
+            }
+            _ => self.work.run(kernel, weights, inputs, y),
         }
     }
 }
 
 impl Work {
-    fn run(
-        &self,
-        kernel: &dyn Kernel,
-        team: &mut Option<Team>,
-        weights: &[u8],
-        x: &[u8],
-        y: &mut [u8],
-    ) {
+    /// Of a work with one input, the second is empty.
+    pub fn run(&self, kernel: &dyn Kernel, weights: &[u8], [x, b]: [&[u8]; 2], y: &mut [u8]) {
         let flip = kernel.flip();
         match self {
             Self::Pad { border, fill, batch } => {
@@ -241,14 +152,9 @@ impl Work {
                 let images = Images { batch: *batch, input, output };
                 images.each(|i, o| int8::pad(border, fill ^ flip, &x[i..], &mut y[o..]));
             }
-            Self::Convolve(work) => work.run(kernel, team, weights, x, y),
-            Self::Depthwise { job, packed, images, parts } => {
+            Self::Convolve(work) => work.run(kernel, weights, x, y),
+            Self::Depthwise { job, packed, images } => {
                 let packed = &weights[packed.clone()];
-                if let Some(team) = team.as_mut().filter(|_| parts.len() > 1) {
-                    return share(team, parts, x, y, |part, x, y| {
-                        kernel.depthwise(&part.job, packed, x, y);
-                    });
-                }
                 images.each(|i, o| kernel.depthwise(job, packed, &x[i..], &mut y[o..]));
             }
             Self::MaxPool { pool, images } => images.each(|i, o| {
@@ -259,6 +165,7 @@ impl Work {
                 kernel.elementwise(Elementwise::AveragePool { pool, mean, x, y });
             }),
             Self::Translate(table) => {
+                let x = &x[..y.len()];
                 kernel.elementwise(Elementwise::Translate { table, x, y });
             }
             Self::Resize { resize, images } => images.each(|i, o| {
@@ -278,8 +185,14 @@ impl Work {
             Self::Move(work) => work.run(x, y),
             Self::General(work) => work.run(flip, x, y),
             Self::Real(work) => work.run(x, y),
-            Self::Pairs { .. } | Self::Two(_) | Self::RealPair(_) | Self::Matrices(_) => {
-                unreachable!("it has two inputs")
+            Self::Pairs { pair, spread, output } => {
+                let (pair, output, sides) = (*pair, *output, [x, b]);
+                kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y });
+            }
+            Self::Two(work) => work.run(flip, x, b, y),
+            Self::RealPair(work) => work.run(x, b, y),
+            Self::Matrices(matrices) => {
+                kernel.elementwise(Elementwise::Matrices { matrices, sides: [x, b], y });
             }
             Self::Surround { .. } => unreachable!("it has no input"),
         }
@@ -289,21 +202,6 @@ impl Work {
         let Self::Surround { border, fill, batch } = self else { unreachable!("it has an input") };
         for image in y.chunks_exact_mut(border.bytes()).take(*batch) {
             surround(border, fill ^ kernel.flip(), image);
-        }
-    }
-
-    fn two(&self, kernel: &dyn Kernel, a: &[u8], b: &[u8], y: &mut [u8]) {
-        match self {
-            Self::Pairs { pair, spread, output } => {
-                let (pair, output, sides) = (*pair, *output, [a, b]);
-                kernel.elementwise(Elementwise::Pairs { pair, output, spread, sides, y });
-            }
-            Self::Two(work) => work.run(kernel.flip(), a, b, y),
-            Self::RealPair(work) => work.run(a, b, y),
-            Self::Matrices(matrices) => {
-                kernel.elementwise(Elementwise::Matrices { matrices, sides: [a, b], y });
-            }
-            _ => unreachable!("it has one input"),
         }
     }
 
@@ -327,6 +225,22 @@ impl Work {
             Self::Softmax { .. } => "softmax",
             Self::Quantize { .. } => "quantize",
             Self::Dequantize { .. } => "dequantize",
+        }
+    }
+
+    /// Multiplications of a weight by an element.
+    pub fn macs(&self) -> u64 {
+        let product = |counts: &[usize]| counts.iter().map(|&n| n as u64).product();
+        match self {
+            Self::Convolve(Convolve { job, groups, images, .. }) => product(&[
+                images.batch * job.height * job.width * job.members.len(),
+                job.offsets.len() * job.segment * job.channels * groups,
+            ]),
+            Self::Depthwise { job, images, .. } => product(&[
+                images.batch * job.height * job.width,
+                job.taps[0] * job.taps[1] * job.channels,
+            ]),
+            _ => 0,
         }
     }
 
@@ -358,20 +272,8 @@ const fn pair_name(pair: Pair) -> &'static str {
 }
 
 impl Convolve {
-    fn run(
-        &self,
-        kernel: &dyn Kernel,
-        team: &mut Option<Team>,
-        weights: &[u8],
-        x: &[u8],
-        y: &mut [u8],
-    ) {
+    fn run(&self, kernel: &dyn Kernel, weights: &[u8], x: &[u8], y: &mut [u8]) {
         let packed = &weights[self.packed.clone()];
-        if let Some(team) = team.as_mut().filter(|_| self.parts.len() > 1) {
-            return share(team, &self.parts, x, y, |part, x, y| {
-                kernel.convolve(&part.job, &packed[part.packed..], x, y);
-            });
-        }
         let bytes = packed.len() / self.groups;
         self.images.each(|i, o| {
             for (group, packed) in packed.chunks_exact(bytes).enumerate() {

@@ -17,25 +17,37 @@ const PATIENCE: u32 = 20_000;
 pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
+    /// What helpers have done when all is done that was begun.
+    given: usize,
 }
 
 /// Does the part of that number.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 struct Shared {
-    /// How many pieces of work there have been.
-    turn: AtomicUsize,
-    /// The present one: written while no part is left to begin or to end, read by who has taken a part until that is done.
-    work: UnsafeCell<Option<Work<'static>>>,
-    /// Parts that nobody has begun.
-    left: AtomicUsize,
-    /// Parts that are not done.
-    undone: AtomicUsize,
+    begun: Apart<Begun>,
+    /// Parts that helpers have done, ever; it may go round.
+    done: Apart<AtomicUsize>,
     /// Helpers that have begun, and take no memory any more.
     ready: AtomicUsize,
     failed: AtomicBool,
     stop: AtomicBool,
 }
+
+/// A piece of work. Both come to a helper's core together.
+struct Begun {
+    /// Written while no part is left to begin or to end, read by who has taken a part until that is done.
+    work: UnsafeCell<Option<Work<'static>>>,
+    /// [`TURN`] for each piece there has been, and the parts of the present one that nobody has begun.
+    open: AtomicUsize,
+}
+
+/// What is written by different threads, each in cache lines of its own, which processors fetch in pairs.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// More than a piece of work has parts.
+const TURN: usize = 1 << 10;
 
 // SAFETY: `work` is written only by the owner while nobody reads it, as stated there.
 unsafe impl Sync for Shared {}
@@ -49,15 +61,13 @@ impl Team {
     /// If the system gives no more threads.
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            turn: AtomicUsize::new(0),
-            work: UnsafeCell::new(None),
-            left: AtomicUsize::new(0),
-            undone: AtomicUsize::new(0),
+            begun: Apart(Begun { work: UnsafeCell::new(None), open: AtomicUsize::new(0) }),
+            done: Apart(AtomicUsize::new(0)),
             ready: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let mut team = Self { shared, helpers: Vec::new() };
+        let mut team = Self { shared, helpers: Vec::new(), given: 0 };
         for number in 1..threads.clamp(1, MAX_THREADS) {
             let shared = Arc::clone(&team.shared);
             let name = format!("helper {number}");
@@ -75,31 +85,36 @@ impl Team {
         1 + self.helpers.len()
     }
 
-    /// Calls `run` once with each of `items`, as many at once as there are threads; returns when all are done.
+    /// Calls `run` once with each of `items`, as many at once as there are threads; returns when all are done. The first is
+    /// always the owner's.
     ///
     /// # Panics
-    /// If a call has panicked.
+    /// If a call has panicked, or if there are 1024 items or more.
     pub fn each<T: Send>(&mut self, items: &mut [T], run: impl Fn(&mut T) + Sync) {
+        assert!(items.len() < TURN, "{} items", items.len());
         let all = Items(items.as_mut_ptr());
-        self.share(items.len(), &|number| {
-            // SAFETY: `number` is within the slice, and each is taken once.
-            run(unsafe { &mut *all.at(number) });
-        });
+        if !items.is_empty() {
+            self.share(items.len(), &|number| {
+                // SAFETY: `number` is within the slice, and each is taken once.
+                run(unsafe { &mut *all.at(number) });
+            });
+        }
     }
 
     fn share(&mut self, parts: usize, work: Work<'_>) {
         // SAFETY: only the lifetime changes; this function does not end before every part is done.
         let work = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
         let shared = &*self.shared;
+        let Begun { work: place, open } = &shared.begun.0;
         // SAFETY: nobody reads it, as every part of the last turn is done.
-        unsafe { *shared.work.get() = Some(work) };
-        shared.undone.store(parts, Ordering::Relaxed);
+        unsafe { *place.get() = Some(work) };
         // Who takes a part sees what was written before.
-        shared.left.store(parts, Ordering::Release);
-        shared.turn.fetch_add(1, Ordering::SeqCst);
+        open.store((open.load(Ordering::Relaxed) | (TURN - 1)) + parts, Ordering::Release);
         self.helpers.iter().for_each(|helper| helper.thread().unpark());
-        shared.take_parts();
-        wait(|| shared.undone.load(Ordering::Acquire) == 0, thread::yield_now);
+        shared.run(work, 0);
+        let own = 1 + shared.take_parts(|| ());
+        self.given = self.given.wrapping_add(parts - own);
+        wait(|| shared.done.0.load(Ordering::Acquire) == self.given, thread::yield_now);
         assert!(!shared.failed.swap(false, Ordering::Relaxed), "a part has panicked");
     }
 }
@@ -131,38 +146,49 @@ fn wait(ready: impl Fn() -> bool, tired: impl Fn()) {
 
 impl Shared {
     fn help(&self) {
+        let turn = || self.begun.0.open.load(Ordering::Acquire) / TURN;
         self.ready.fetch_add(1, Ordering::Release);
         let mut seen = 0;
         loop {
             // A wake-up that comes before the sleep is kept, so that none is missed.
-            wait(|| self.turn.load(Ordering::SeqCst) != seen, thread::park);
-            seen = self.turn.load(Ordering::SeqCst);
-            if self.stop.load(Ordering::SeqCst) {
+            wait(|| turn() != seen, thread::park);
+            seen = turn();
+            if self.stop.load(Ordering::Acquire) {
                 return;
             }
-            self.take_parts();
+            self.take_parts(|| {
+                self.done.0.fetch_add(1, Ordering::Release);
+            });
         }
     }
 
-    /// Does parts until none is left to begin.
-    fn take_parts(&self) {
-        let take =
-            || self.left.fetch_update(Ordering::Acquire, Ordering::Relaxed, |n| n.checked_sub(1));
-        while let Ok(left) = take() {
+    /// Does parts until none is left to begin, and calls `done` after each; returns how many.
+    fn take_parts(&self, done: impl Fn()) -> usize {
+        let Begun { work, open } = &self.begun.0;
+        let one_less = |open: usize| (open % TURN).checked_sub(1).map(|_| open - 1);
+        let take = || open.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less);
+        let mut count = 0;
+        while let Ok(open) = take() {
             // SAFETY: a part of it has been taken and is not done, so that it is not written.
-            let work = unsafe { *self.work.get() }.expect("there is work while parts are left");
-            if catch_unwind(AssertUnwindSafe(|| work(left - 1))).is_err() {
-                self.failed.store(true, Ordering::Relaxed);
-            }
-            self.undone.fetch_sub(1, Ordering::Release);
+            let work = unsafe { *work.get() }.expect("there is work while parts are left");
+            self.run(work, open % TURN);
+            done();
+            count += 1;
+        }
+        count
+    }
+
+    fn run(&self, work: Work<'_>, part: usize) {
+        if catch_unwind(AssertUnwindSafe(|| work(part))).is_err() {
+            self.failed.store(true, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Team {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        self.shared.turn.fetch_add(1, Ordering::SeqCst);
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.begun.0.open.fetch_add(TURN, Ordering::Release);
         for helper in self.helpers.drain(..) {
             helper.thread().unpark();
             // It catches its own panics.

@@ -96,7 +96,7 @@ impl Lowering<'_> {
         };
         let output = unplaced(slot, batch * border.bytes());
         let work = Work::Surround { border, fill: self.fill(id), batch };
-        self.push(Step { value: id, work, inputs: Vec::new(), output });
+        self.push(Step { value: id, work, inputs: Vec::new(), output, parts: Vec::new() });
         Framed {
             buffer: output.from(inside(&border)),
             row: border.wide_row(),
@@ -124,7 +124,7 @@ impl Lowering<'_> {
         }
         let buffer = self.scratch(batch * image);
         let work = Work::Pad { border, fill: self.fill(x), batch };
-        self.push(Step { value: id, work, inputs: vec![input], output: buffer });
+        self.push(Step { value: id, work, inputs: vec![input], output: buffer, parts: Vec::new() });
         Framed { buffer, row, image }
     }
 

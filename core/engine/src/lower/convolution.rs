@@ -48,10 +48,7 @@ impl Lowering<'_> {
         let work = if self.is_depthwise(id) {
             self.depthwise(id, &job, window, dilation, row, images)
         } else {
-            self.convolve(
-                id,
-                Convolve { job, groups, depth, packed: 0..0, images, parts: Vec::new() },
-            )
+            self.convolve(id, Convolve { job, groups, depth, packed: 0..0, images })
         };
         self.step_into(made, vec![input], work, output.buffer);
         Ok(())
@@ -115,7 +112,7 @@ impl Lowering<'_> {
         };
         let bytes = self.kernel.depthwise_bytes(&job);
         let packed = self.pack(id, Shape::Depthwise(job.clone()), bytes);
-        Work::Depthwise { job, packed, images, parts: Vec::new() }
+        Work::Depthwise { job, packed, images }
     }
 
     pub(super) fn dense(
@@ -142,8 +139,7 @@ impl Lowering<'_> {
             two_products_fit: self.two_products_fit(node),
         };
         let images = Images { batch: 1, input: batch * elements, output: batch * channels };
-        let whole =
-            Convolve { job, groups: 1, depth: elements, packed: 0..0, images, parts: Vec::new() };
+        let whole = Convolve { job, groups: 1, depth: elements, packed: 0..0, images };
         let work = self.convolve(id, whole);
         self.step(id, &node.inputs[..1], work)
     }

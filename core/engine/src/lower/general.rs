@@ -98,8 +98,14 @@ impl Lowering<'_> {
         by: Reduction,
         axes: &[u8],
     ) -> Result<(), EngineError> {
-        if by == Reduction::Mean && axes == [1, 2] && self.shape(x).len() == 4 {
-            return self.mean_of_picture(id, x);
+        if axes == [1, 2] && self.shape(x).len() == 4 {
+            if by == Reduction::Mean {
+                return self.mean_of_picture(id, x);
+            }
+            if by == Reduction::Max {
+                let (pool, images) = self.whole_picture(x);
+                return self.step(id, &[x], Work::MaxPool { pool, images });
+            }
         }
         let (kept, reduced) = self.split(x, axes);
         let (given, scale) = (self.rule(x), f64::from(self.rule(id).scale));
@@ -110,13 +116,18 @@ impl Lowering<'_> {
     }
 
     fn mean_of_picture(&mut self, id: ValueId, x: ValueId) -> Result<(), EngineError> {
+        let (pool, images) = self.whole_picture(x);
+        let mean = self.mean(id, x);
+        self.step(id, &[x], Work::AveragePool { pool, mean, images })
+    }
+
+    /// A pool whose only window is all of `x`.
+    fn whole_picture(&self, x: ValueId) -> (Pool, Images) {
         let [batch, height, width, channels] = self.picture(x);
         let kernel = [height, width];
         let pool =
             Pool { size: kernel, places: [1; 2], channels, kernel, stride: [1; 2], border: [0; 2] };
-        let images = Images { batch, input: height * width * channels, output: channels };
-        let mean = self.mean(id, x);
-        self.step(id, &[x], Work::AveragePool { pool, mean, images })
+        (pool, Images { batch, input: height * width * channels, output: channels })
     }
 
     pub(super) fn arg_max(

@@ -135,6 +135,24 @@ impl Spread {
         self.axes.iter().map(|axis| axis.count).product::<usize>() * self.run
     }
 
+    /// The same in as many parts, or fewer, whose elements follow each other: each with where its sides begin, and its elements.
+    #[must_use]
+    pub fn divided(&self, parts: usize) -> Vec<(Self, [usize; 2], usize)> {
+        let (count, steps, grain) = match self.axes.first() {
+            Some(axis) => (axis.count, axis.steps, 1),
+            None => (self.run, self.single.map(|single| usize::from(!single)), CHUNK),
+        };
+        let elements = if self.axes.is_empty() { 1 } else { self.elements() / count };
+        let at = |part: usize| (count.div_ceil(grain) * part / parts * grain).min(count);
+        let part = |i: usize| {
+            let mut part = self.clone();
+            *part.axes.first_mut().map_or(&mut part.run, |axis| &mut axis.count) =
+                at(i + 1) - at(i);
+            (part, steps.map(|step| at(i) * step), at(i) * elements)
+        };
+        (0..parts).filter(|&i| at(i) < at(i + 1)).map(part).collect()
+    }
+
     /// Where each run begins on both sides, in the result's order.
     #[inline(always)]
     pub const fn starts(&self) -> Starts<'_> {

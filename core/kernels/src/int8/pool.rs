@@ -73,27 +73,43 @@ pub(super) fn max_pool(pool: &Pool, flip: u8, x: &[u8], y: &mut [u8]) {
 #[inline(always)]
 fn greatest(pool: &Pool, x: &[u8], y: &mut [u8], max: impl Fn(u8, u8) -> u8 + Copy) {
     pool.windows(|number, rows, columns| {
-        let out = &mut y[number * pool.channels..][..pool.channels];
         let window = Window { pool, rows, columns };
+        let room = window.room(x, y, number);
+        let out = &mut y[number * pool.channels..];
         let whole = pool.channels / CHUNK * CHUNK;
         for c in (0..whole).step_by(CHUNK) {
             window.greatest::<CHUNK>(c, x, out, max);
         }
-        // The last channels are taken together with some before them, which are then made twice.
-        match pool.channels {
-            channels if channels == whole => {}
-            channels @ SMALL.. => {
-                for c in (whole..channels - SMALL).step_by(SMALL).chain([channels - SMALL]) {
-                    window.greatest::<SMALL>(c, x, out, max);
-                }
-            }
-            channels => {
-                for c in 0..channels {
-                    window.greatest::<1>(c, x, out, max);
+        for c in (whole..pool.channels).step_by(SMALL) {
+            match Last::of(pool.channels, c, room) {
+                Last::Vector(c) => window.greatest::<SMALL>(c, x, out, max),
+                Last::Single => {
+                    (c..pool.channels).for_each(|c| window.greatest::<1>(c, x, out, max));
                 }
             }
         }
     });
+}
+
+/// How a pixel's last channels are taken, from some channel on.
+enum Last {
+    /// As a vector from a channel on: with some before them, which are then made twice, or with what follows in memory, where
+    /// there is room for it and the next pixel is written later.
+    Vector(usize),
+    /// One by one.
+    Single,
+}
+
+impl Last {
+    #[inline(always)]
+    const fn of(channels: usize, from: usize, room: bool) -> Self {
+        match channels {
+            _ if from + SMALL <= channels => Self::Vector(from),
+            SMALL.. => Self::Vector(channels - SMALL),
+            _ if room => Self::Vector(from),
+            _ => Self::Single,
+        }
+    }
 }
 
 /// What a window covers.
@@ -104,6 +120,15 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
+    /// Whether a vector may be read from the last pixel that is covered, and written to the one of that number.
+    #[inline(always)]
+    fn room(&self, x: &[u8], y: &[u8], number: usize) -> bool {
+        let [row, column] =
+            [&self.rows, &self.columns].map(|covered| covered.end.saturating_sub(1));
+        let last = self.pool.pixel(row, column).start;
+        last + SMALL <= x.len() && number * self.pool.channels + SMALL <= y.len()
+    }
+
     /// The greatest of `N` channels from `c` on.
     #[inline(always)]
     fn greatest<const N: usize>(
@@ -127,6 +152,31 @@ impl Window<'_> {
         }
         out[c..c + N].copy_from_slice(&found);
     }
+
+    /// What `element` makes of the sums of `N` channels from `c` on.
+    #[inline(always)]
+    fn mean<const N: usize>(
+        &self,
+        c: usize,
+        x: &[u8],
+        out: &mut [u8],
+        flip: u8,
+        element: impl Fn(i32) -> u8 + Copy,
+    ) {
+        let mut sums = [0_i32; N];
+        for row in self.rows.clone() {
+            for column in self.columns.clone() {
+                let pixel: &[u8; N] =
+                    x[self.pool.pixel(row, column).start + c..].first_chunk().expect("a pixel");
+                for i in 0..N {
+                    sums[i] = sums[i].wrapping_add(i32::from((pixel[i] ^ flip).cast_signed()));
+                }
+            }
+        }
+        for (y, &sum) in out[c..c + N].iter_mut().zip(&sums) {
+            *y = element(sum);
+        }
+    }
 }
 
 /// Channels at a time.
@@ -136,40 +186,33 @@ const SMALL: usize = 16;
 /// The mean of each window: Σ (x − zero point), multiplied by ratio ÷ count. Bytes differ by `flip` from values.
 #[inline(always)]
 pub(super) fn average_pool(pool: &Pool, flip: u8, mean: Mean, x: &[u8], y: &mut [u8]) {
+    let (mut pixels, mut multiplier) = (0, 0.0);
     pool.windows(|number, rows, columns| {
-        let pixels = rows.len() * columns.len();
-        let multiplier = per_element(mean.ratio, pixels);
+        if rows.len() * columns.len() != pixels {
+            pixels = rows.len() * columns.len();
+            multiplier = per_element(mean.ratio, pixels);
+        }
         // Of one sum; a window's pixels are fewer than 2²³, as elements are fewer than 2³⁰.
         let zero = i32::try_from(pixels).unwrap_or(i32::MAX).wrapping_mul(mean.zero_point);
-        for c in (0..pool.channels).step_by(CHUNK) {
-            let count = CHUNK.min(pool.channels - c);
-            let mut sums = [0_i32; CHUNK];
-            for row in rows.clone() {
-                for column in columns.clone() {
-                    accumulate(&mut sums, &x[pool.pixel(row, column)][c..c + count], flip);
+        let element = |sum: i32| {
+            mean.output.element(sum.wrapping_sub(zero), multiplier).cast_unsigned() ^ flip
+        };
+        let window = Window { pool, rows, columns };
+        let room = window.room(x, y, number);
+        let out = &mut y[number * pool.channels..];
+        let whole = pool.channels / CHUNK * CHUNK;
+        for c in (0..whole).step_by(CHUNK) {
+            window.mean::<CHUNK>(c, x, out, flip, element);
+        }
+        for c in (whole..pool.channels).step_by(SMALL) {
+            match Last::of(pool.channels, c, room) {
+                Last::Vector(c) => window.mean::<SMALL>(c, x, out, flip, element),
+                Last::Single => {
+                    (c..pool.channels).for_each(|c| window.mean::<1>(c, x, out, flip, element));
                 }
-            }
-            let out = &mut y[number * pool.channels + c..][..count];
-            for (y, &sum) in out.iter_mut().zip(&sums) {
-                let sum = sum.wrapping_sub(zero);
-                *y = mean.output.element(sum, multiplier).cast_unsigned() ^ flip;
             }
         }
     });
-}
-
-#[inline(always)]
-fn accumulate(sums: &mut [i32; CHUNK], pixel: &[u8], flip: u8) {
-    let value = |x: u8| i32::from((x ^ flip).cast_signed());
-    if let Ok(pixel) = <&[u8; CHUNK]>::try_from(pixel) {
-        for i in 0..CHUNK {
-            sums[i] = sums[i].wrapping_add(value(pixel[i]));
-        }
-    } else {
-        for (sum, &x) in sums.iter_mut().zip(pixel) {
-            *sum = sum.wrapping_add(value(x));
-        }
-    }
 }
 
 #[expect(

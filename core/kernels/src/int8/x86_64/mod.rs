@@ -5,6 +5,7 @@ mod avx2;
 mod avx512;
 mod avxvnni;
 mod table;
+mod tiles;
 
 use super::Kernel;
 

@@ -5,110 +5,28 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
+use super::super::tiles::tiles;
 use super::LANES;
 use super::requantize::{Rule, write};
 use crate::int8::convolution::{Operands, Tile};
 
-/// Windows of a tile.
-const ROWS: usize = 4;
+tiles!("avx2", 4);
 
-/// Runs all tiles.
-///
-/// # Safety
-/// The processor has the instructions.
+#[inline]
 #[target_feature(enable = "avx2")]
-pub unsafe fn run(operands: &mut Operands<'_>) {
-    let rule = Rule::new(operands.job.output);
-    operands.tiles(
-        |_| ROWS,
-        |operands, tile| {
-            // SAFETY: this function has the instructions; the tile is one of `operands`.
-            unsafe {
-                match operands.job.members.len() {
-                    1 => vectors::<1>(operands, tile, &rule),
-                    2 => vectors::<2>(operands, tile, &rule),
-                    3 => vectors::<3>(operands, tile, &rule),
-                    _ => vectors::<4>(operands, tile, &rule),
-                }
-            }
-        },
-    );
+fn elements(four: __m256i) -> [__m256i; 2] {
+    [_mm256_and_si256(four, _mm256_set1_epi16(0xFF)), _mm256_srli_epi16::<8>(four)]
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn vectors<const M: usize>(operands: &mut Operands<'_>, tile: &Tile, rule: &Rule) {
-    // SAFETY: the caller's promise is handed on; each arm's vectors are the panel's, its rows at least the tile's.
-    unsafe {
-        match (tile.panel.width / LANES, tile.rows) {
-            (1, 1) => block::<1, 1, 1>(operands, tile, rule),
-            (1, _) => block::<1, ROWS, M>(operands, tile, rule),
-            (_, 1) => block::<2, 1, 1>(operands, tile, rule),
-            (_, _) => block::<2, ROWS, M>(operands, tile, rule),
-        }
-    }
-}
-
-/// `V` vectors of columns of `R` windows, `M` for each pixel.
-///
-/// # Safety
-/// The processor has the instructions; `tile` is one of `operands`, with `V` vectors of columns and at most `R` rows.
-#[target_feature(enable = "avx2")]
-unsafe fn block<const V: usize, const R: usize, const M: usize>(
-    operands: &mut Operands<'_>,
-    tile: &Tile,
-    rule: &Rule,
-) {
-    let panel = operands.packed.as_ptr().wrapping_add(tile.panel.start);
-    let multipliers = panel.wrapping_add(4 * LANES * V);
-    let mut weights = multipliers.wrapping_add(4 * LANES * V);
-    let steps = operands.job.segment.div_ceil(4);
-    let low = _mm256_set1_epi16(0xFF);
-    // SAFETY: a panel begins with two vectors of V × 8 words, as `packing` says.
-    let starts: [_; V] = std::array::from_fn(|v| unsafe { load(panel, v) });
-    let mut sums = [starts; R];
-    for &offset in &operands.job.offsets {
-        let x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
-        for step in 0..steps {
-            // SAFETY: the panel has V vectors for each step of each segment.
-            let w: [__m256i; V] = std::array::from_fn(|v| unsafe { load(weights, v) });
-            weights = weights.wrapping_add(4 * LANES * V);
-            let even = w.map(|w| _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)));
-            let odd = w.map(|w| _mm256_srai_epi16::<8>(w));
-            for r in 0..R {
-                // SAFETY: `Convolution::input_bytes` counts every window with its segments in whole steps.
-                let four = unsafe { x[r].add(4 * step).cast::<i32>().read_unaligned() };
-                let four = _mm256_set1_epi32(four);
-                let (x_even, x_odd) = (_mm256_and_si256(four, low), _mm256_srli_epi16::<8>(four));
-                for v in 0..V {
-                    let products = _mm256_add_epi32(
-                        _mm256_madd_epi16(x_even, even[v]),
-                        _mm256_madd_epi16(x_odd, odd[v]),
-                    );
-                    sums[r][v] = _mm256_add_epi32(sums[r][v], products);
-                }
-            }
-        }
-    }
-    for pixel in 0..R / M {
-        if pixel * M < tile.rows {
-            let mut greatest = sums[pixel * M];
-            for m in 1..M {
-                for v in 0..V {
-                    greatest[v] = _mm256_max_epi32(greatest[v], sums[pixel * M + m][v]);
-                }
-            }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
-            // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
-            unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
-        }
-    }
+fn weights(w: __m256i) -> [__m256i; 2] {
+    [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w)]
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn load(words: *const u8, v: usize) -> __m256i {
-    // SAFETY: the caller's promise: there are more than v vectors.
-    unsafe { _mm256_loadu_si256(words.add(4 * LANES * v).cast()) }
+fn dot(sums: __m256i, x: [__m256i; 2], w: [__m256i; 2]) -> __m256i {
+    let [even, odd] = [_mm256_madd_epi16(x[0], w[0]), _mm256_madd_epi16(x[1], w[1])];
+    _mm256_add_epi32(sums, _mm256_add_epi32(even, odd))
 }

@@ -5,102 +5,21 @@ use std::arch::x86_64::{
 
 use super::super::avx2::LANES;
 use super::super::avx2::requantize::{Rule, write};
+use super::super::tiles::tiles;
 use crate::int8::convolution::{Operands, Tile};
 
-/// Windows of a tile.
-const ROWS: usize = 6;
+tiles!("avx2,avxvnni", 6);
 
-/// Runs all tiles.
-///
-/// # Safety
-/// The processor has the instructions.
-#[target_feature(enable = "avx2,avxvnni")]
-pub unsafe fn run(operands: &mut Operands<'_>) {
-    let rule = Rule::new(operands.job.output);
-    operands.tiles(
-        |_| ROWS,
-        |operands, tile| {
-            // SAFETY: this function has the instructions; the tile is one of `operands`.
-            unsafe {
-                match operands.job.members.len() {
-                    1 => vectors::<1>(operands, tile, &rule),
-                    2 => vectors::<2>(operands, tile, &rule),
-                    3 => vectors::<3>(operands, tile, &rule),
-                    _ => vectors::<4>(operands, tile, &rule),
-                }
-            }
-        },
-    );
+const fn elements(four: __m256i) -> __m256i {
+    four
+}
+
+const fn weights(w: __m256i) -> __m256i {
+    w
 }
 
 #[inline]
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn vectors<const M: usize>(operands: &mut Operands<'_>, tile: &Tile, rule: &Rule) {
-    // SAFETY: the caller's promise is handed on; each arm's vectors are the panel's, its rows at least the tile's.
-    unsafe {
-        match (tile.panel.width / LANES, tile.rows) {
-            (1, 1) => block::<1, 1, 1>(operands, tile, rule),
-            (1, ..=4) => block::<1, 4, M>(operands, tile, rule),
-            (1, _) => block::<1, ROWS, M>(operands, tile, rule),
-            (_, 1) => block::<2, 1, 1>(operands, tile, rule),
-            (_, ..=4) => block::<2, 4, M>(operands, tile, rule),
-            (_, _) => block::<2, ROWS, M>(operands, tile, rule),
-        }
-    }
-}
-
-/// `V` vectors of columns of `R` windows, `M` for each pixel.
-///
-/// # Safety
-/// The processor has the instructions; `tile` is one of `operands`, with `V` vectors of columns and at most `R` rows.
-#[target_feature(enable = "avx2,avxvnni")]
-unsafe fn block<const V: usize, const R: usize, const M: usize>(
-    operands: &mut Operands<'_>,
-    tile: &Tile,
-    rule: &Rule,
-) {
-    let panel = operands.packed.as_ptr().wrapping_add(tile.panel.start);
-    let multipliers = panel.wrapping_add(4 * LANES * V);
-    let mut weights = multipliers.wrapping_add(4 * LANES * V);
-    let steps = operands.job.segment.div_ceil(4);
-    // SAFETY: a panel begins with two vectors of V × 8 words, as `packing` says.
-    let starts: [_; V] = std::array::from_fn(|v| unsafe { load(panel, v) });
-    let mut sums = [starts; R];
-    for &offset in &operands.job.offsets {
-        let x: [*const u8; R] =
-            std::array::from_fn(|r| operands.x.as_ptr().wrapping_add(tile.base(r) + offset));
-        for step in 0..steps {
-            // SAFETY: the panel has V vectors for each step of each segment.
-            let w: [__m256i; V] = std::array::from_fn(|v| unsafe { load(weights, v) });
-            weights = weights.wrapping_add(4 * LANES * V);
-            for r in 0..R {
-                // SAFETY: `Convolution::input_bytes` counts every window with its segments in whole steps.
-                let four = unsafe { x[r].add(4 * step).cast::<i32>().read_unaligned() };
-                let four = _mm256_set1_epi32(four);
-                for v in 0..V {
-                    sums[r][v] = _mm256_dpbusd_avx_epi32(sums[r][v], four, w[v]);
-                }
-            }
-        }
-    }
-    for pixel in 0..R / M {
-        if pixel * M < tile.rows {
-            let mut greatest = sums[pixel * M];
-            for m in 1..M {
-                for v in 0..V {
-                    greatest[v] = _mm256_max_epi32(greatest[v], sums[pixel * M + m][v]);
-                }
-            }
-            let out = operands.y.as_mut_ptr().wrapping_add(tile.out(pixel));
-            // SAFETY: the multipliers follow the starts; `Operands` has checked that the columns lie in the output.
-            unsafe { write(rule.bytes(greatest, multipliers), out, tile.panel.columns) }
-        }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,avxvnni")]
-unsafe fn load(words: *const u8, v: usize) -> __m256i {
-    // SAFETY: the caller's promise: there are more than v vectors.
-    unsafe { _mm256_loadu_si256(words.add(4 * LANES * v).cast()) }
+fn dot(sums: __m256i, x: __m256i, w: __m256i) -> __m256i {
+    _mm256_dpbusd_avx_epi32(sums, x, w)
 }
