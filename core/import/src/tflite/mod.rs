@@ -29,13 +29,8 @@ use tensor::{Tensor, index};
 
 pub fn import(bytes: &[u8]) -> Result<Graph<'static>, ImportError> {
     let model = Table::root(bytes)?;
-    let graphs = model.tables(2)?;
-    let [graph] = graphs[..] else {
-        return Err(ImportError::File(format!(
-            "{} subgraphs where one is read: convert the model without loops, branches and variables",
-            graphs.len()
-        )));
-    };
+    // What follows the first is what loops and branches run, or what other signatures do.
+    let graph = *model.tables(2)?.first().ok_or_else(damaged)?;
     let mut importer = Importer::new(&model, &graph)?;
     for input in graph.i32s(1)? {
         importer.input(input)?;

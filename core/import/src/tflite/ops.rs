@@ -2,6 +2,7 @@
 use edgemill_model::graph::{Clamp, Function, Op, Pair, Reduction, ValueId};
 use edgemill_model::tensor::DType;
 
+use super::names::advice;
 use super::{Importer, Node};
 use crate::builder::{Out, Value, element};
 use crate::host::Host;
@@ -42,7 +43,7 @@ impl<'a> Importer<'a> {
             "SPLIT" | "SPLIT_V" | "UNPACK" => return self.split(name, node),
             "TOPK_V2" => return self.greatest(node),
             "TFLite_Detection_PostProcess" => return self.detect(node),
-            _ => return Err(unsupported("")),
+            _ => return Err(unsupported(advice(name))),
         };
         Ok(vec![value])
     }

@@ -17,6 +17,8 @@ use Field::{Bytes, I32, I32s, None, Table, Tables, U8};
 
 pub const FLOAT: u8 = 0;
 pub const INT32: u8 = 2;
+pub const INT64: u8 = 4;
+pub const INT16: u8 = 7;
 pub const INT8: u8 = 9;
 
 /// A subgraph in the making, and the buffers of its constants.
@@ -26,6 +28,8 @@ pub struct File {
     buffers: Vec<Vec<Field>>,
     codes: Vec<Vec<Field>>,
     operators: Vec<Vec<Field>>,
+    /// Empty subgraphs behind the first.
+    pub others: usize,
 }
 
 impl File {
@@ -66,10 +70,27 @@ impl File {
         self.operators.push(operator);
     }
 
+    /// An operator that the schema has no number for.
+    pub fn custom(&mut self, name: &str, inputs: &[i32], outputs: &[i32], options: Vec<u8>) {
+        let index = I32(i32::try_from(self.codes.len()).unwrap());
+        let name = Bytes(name.as_bytes().to_vec());
+        self.codes.push(vec![U8(32), name, I32(1), I32(32)]);
+        let (inputs, outputs) = (I32s(inputs.to_vec()), I32s(outputs.to_vec()));
+        self.operators.push(vec![index, inputs, outputs, None, None, Bytes(options)]);
+    }
+
+    /// Gives a tensor scales, one or one for each index of `axis`, and no zero points.
+    pub fn scales(&mut self, tensor: i32, scales: &[f32], axis: i32) {
+        let scales = I32s(scales.iter().map(|s| s.to_bits().cast_signed()).collect());
+        self.set(tensor, 4, Table(vec![None, None, scales, None, None, None, I32(axis)]));
+    }
+
     pub fn finish(self, inputs: &[i32], outputs: &[i32]) -> Vec<u8> {
         let ends = |list: &[i32]| I32s(list.to_vec());
         let graph = vec![Tables(self.tensors), ends(inputs), ends(outputs), Tables(self.operators)];
-        let model = [I32(3), Tables(self.codes), Tables(vec![graph]), None, Tables(self.buffers)];
+        let mut graphs = vec![graph];
+        graphs.resize(1 + self.others, Vec::new());
+        let model = [I32(3), Tables(self.codes), Tables(graphs), None, Tables(self.buffers)];
         let mut bytes = b"\0\0\0\0TFL3".to_vec();
         let root = table(&mut bytes, &model);
         bytes[..4].copy_from_slice(&u32::try_from(root).unwrap().to_le_bytes());
