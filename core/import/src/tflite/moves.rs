@@ -101,7 +101,10 @@ impl<'a> Importer<'a> {
             "PADV2" => self.known(node, 2)?.f32s().first().copied().unwrap_or(0.0),
             _ => 0.0,
         };
-        Ok(Op::Pad { borders: list.as_chunks::<2>().0.to_vec(), value })
+        Ok(Op::Pad {
+            borders: list.as_chunks::<2>().0.to_vec(),
+            value: value.clamp(f32::MIN, f32::MAX),
+        })
     }
 
     pub(super) fn part(&self, node: &Node<'a>) -> Result<Vec<Span>, Refusal> {

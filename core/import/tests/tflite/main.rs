@@ -3,6 +3,7 @@
 mod detect;
 mod flat;
 mod kinds;
+mod pictures;
 
 use edgemill_import::{Options, import};
 use edgemill_model::graph::{Graph, Op};
