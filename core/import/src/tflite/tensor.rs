@@ -40,7 +40,10 @@ impl<'a> Tensor<'a> {
             (scales, zeros, axis) = (rule.f32s(2)?, rule.i64s(3)?, index(rule.i32(6, 0)?)?);
         }
         let (name, shape, kind) = (table.text(3)?, table.i32s(0)?, table.u8(1, 0)?);
-        let (data, sparsity) = (buffer.bytes(0)?, table.table(6)?);
+        let (mut data, sparsity) = (buffer.bytes(0)?, table.table(6)?);
+        if data.is_empty() {
+            data = buffer.outside(1)?;
+        }
         Ok(Self { name, shape, kind, data, scales, zeros, axis, sparsity })
     }
 

@@ -30,6 +30,8 @@ pub struct File {
     operators: Vec<Vec<Field>>,
     /// Empty subgraphs behind the first.
     pub others: usize,
+    /// Constants stand behind the tables.
+    pub outside: bool,
 }
 
 impl File {
@@ -63,10 +65,20 @@ impl File {
     }
 
     pub fn operator(&mut self, code: i32, inputs: &[i32], output: i32, options: Vec<Field>) {
+        self.with_outputs(code, inputs, &[output], options);
+    }
+
+    pub fn with_outputs(
+        &mut self,
+        code: i32,
+        inputs: &[i32],
+        outputs: &[i32],
+        options: Vec<Field>,
+    ) {
         let index = I32(i32::try_from(self.codes.len()).unwrap());
         self.codes.push(vec![U8(u8::try_from(code).unwrap().min(127)), None, I32(1), I32(code)]);
         let options = Table(options);
-        let operator = vec![index, I32s(inputs.to_vec()), I32s(vec![output]), U8(1), options];
+        let operator = vec![index, I32s(inputs.to_vec()), I32s(outputs.to_vec()), U8(1), options];
         self.operators.push(operator);
     }
 
@@ -85,33 +97,57 @@ impl File {
         self.set(tensor, 4, Table(vec![None, None, scales, None, None, None, I32(axis)]));
     }
 
-    pub fn finish(self, inputs: &[i32], outputs: &[i32]) -> Vec<u8> {
+    /// Moves all constants out of the tables, to where those surely end; gives their bytes.
+    fn moved_out(&mut self) -> (usize, Vec<u8>) {
+        let (start, mut behind) = (1 << 14, Vec::new());
+        for buffer in &mut self.buffers {
+            let [Bytes(data)] = &buffer[..] else { unreachable!("a buffer has its bytes") };
+            let number = |n: usize| I32(i32::try_from(n).unwrap());
+            let fields = vec![None, number(start + behind.len()), number(data.len())];
+            behind.extend(data);
+            *buffer = fields;
+        }
+        (start, behind)
+    }
+
+    pub fn finish(mut self, inputs: &[i32], outputs: &[i32]) -> Vec<u8> {
         let ends = |list: &[i32]| I32s(list.to_vec());
+        let (outside, behind) = if self.outside {
+            let (start, behind) = self.moved_out();
+            (Some(start), behind)
+        } else {
+            (Option::None, Vec::new())
+        };
         let graph = vec![Tables(self.tensors), ends(inputs), ends(outputs), Tables(self.operators)];
         let mut graphs = vec![graph];
         graphs.resize(1 + self.others, Vec::new());
         let model = [I32(3), Tables(self.codes), Tables(graphs), None, Tables(self.buffers)];
         let mut bytes = b"\0\0\0\0TFL3".to_vec();
         let root = table(&mut bytes, &model);
+        if let Some(start) = outside {
+            assert!(bytes.len() <= start);
+            bytes.resize(start, 0);
+            bytes.extend(behind);
+        }
         bytes[..4].copy_from_slice(&u32::try_from(root).unwrap().to_le_bytes());
         bytes
     }
 }
 
-/// Where the table begins.
+/// Where the table begins. Each field has eight bytes, whatever it needs.
 fn table(out: &mut Vec<u8>, fields: &[Field]) -> usize {
     let directory = out.len();
     let number = |n: usize| u16::try_from(n).unwrap().to_le_bytes();
     out.extend(number(4 + 2 * fields.len()));
-    out.extend(number(4 + 4 * fields.len()));
+    out.extend(number(4 + 8 * fields.len()));
     for (at, field) in fields.iter().enumerate() {
-        out.extend(number(if matches!(field, None) { 0 } else { 4 + 4 * at }));
+        out.extend(number(if matches!(field, None) { 0 } else { 4 + 8 * at }));
     }
     let start = out.len();
     out.extend(i32::try_from(start - directory).unwrap().to_le_bytes());
-    out.resize(start + 4 + 4 * fields.len(), 0);
+    out.resize(start + 4 + 8 * fields.len(), 0);
     for (at, field) in fields.iter().enumerate() {
-        let place = start + 4 + 4 * at;
+        let place = start + 4 + 8 * at;
         let here = match field {
             None => continue,
             U8(value) => u32::from(*value),

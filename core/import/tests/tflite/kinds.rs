@@ -68,3 +68,15 @@ fn the_first_subgraph_is_read() {
     file.operator(0, &[x, x], y, Vec::new());
     assert_eq!(run(&file.finish(&[x], &[y]), &[1.0, 2.0]), [2.0, 4.0]);
 }
+
+#[test]
+fn constants_may_stand_behind_the_tables() {
+    let mut file = File::default();
+    file.outside = true;
+    let (x, y) = (file.tensor("x", FLOAT, &[1, 2]), file.tensor("y", FLOAT, &[1, 2]));
+    let more = file.f32s(&[1, 2], &[10.0, 20.0]);
+    file.operator(0, &[x, more], y, Vec::new());
+    let bytes = file.finish(&[x], &[y]);
+    assert_eq!(run(&bytes, &[1.0, 2.0]), [11.0, 22.0]);
+    assert!(refusal(&bytes[..bytes.len() - 1]).contains("damaged"));
+}

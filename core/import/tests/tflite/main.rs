@@ -3,6 +3,7 @@
 mod detect;
 mod flat;
 mod kinds;
+mod picks;
 mod pictures;
 
 use edgemill_import::{Options, import};
