@@ -9,6 +9,7 @@ pub enum Field {
     F32(f32),
     Bytes(Vec<u8>),
     I32s(Vec<i32>),
+    I64s(Vec<i64>),
     Table(Vec<Field>),
     Tables(Vec<Vec<Field>>),
 }
@@ -17,6 +18,7 @@ use Field::{Bytes, I32, I32s, None, Table, Tables, U8};
 
 pub const FLOAT: u8 = 0;
 pub const INT32: u8 = 2;
+pub const UINT8: u8 = 3;
 pub const INT64: u8 = 4;
 pub const INT16: u8 = 7;
 pub const INT8: u8 = 9;
@@ -80,6 +82,14 @@ impl File {
         let options = Table(options);
         let operator = vec![index, I32s(inputs.to_vec()), I32s(outputs.to_vec()), U8(1), options];
         self.operators.push(operator);
+    }
+
+    /// Gives a tensor that has scales zero points too.
+    pub fn zero_points(&mut self, tensor: i32, points: Field) {
+        let Table(rule) = &mut self.tensors[usize::try_from(tensor).unwrap()][4] else {
+            unreachable!("it has scales")
+        };
+        rule[3] = points;
     }
 
     /// An operator that the schema has no number for.
@@ -170,6 +180,10 @@ fn write(out: &mut Vec<u8>, field: &Field) -> usize {
             out.extend(bytes);
         }
         I32s(list) => {
+            out.extend(count(list.len()));
+            out.extend(list.iter().flat_map(|v| v.to_le_bytes()));
+        }
+        Field::I64s(list) => {
             out.extend(count(list.len()));
             out.extend(list.iter().flat_map(|v| v.to_le_bytes()));
         }

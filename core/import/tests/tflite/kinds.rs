@@ -1,6 +1,6 @@
 //! What the elements of tensors are, and which part of a file is read.
-use crate::flat::Field::{F32, U8};
-use crate::flat::{FLOAT, File, INT8, INT16, INT64};
+use crate::flat::Field::{F32, I64s, U8};
+use crate::flat::{FLOAT, File, INT8, INT16, INT64, UINT8};
 use crate::{refusal, run};
 
 /// y = relu(x × weights + bias) + constant, its activations in steps of 16 bits.
@@ -79,4 +79,27 @@ fn constants_may_stand_behind_the_tables() {
     let bytes = file.finish(&[x], &[y]);
     assert_eq!(run(&bytes, &[1.0, 2.0]), [11.0, 22.0]);
     assert!(refusal(&bytes[..bytes.len() - 1]).contains("damaged"));
+}
+
+/// One weight of many lies beyond int8 once the zero point is off: the others keep their scale.
+#[test]
+fn one_weight_that_does_not_fit_does_not_make_all_coarser() {
+    let mut file = File::default();
+    let (x, y) = (file.tensor("x", FLOAT, &[1, 64]), file.tensor("y", FLOAT, &[1, 1]));
+    let (bytes, sum) = (file.tensor("bytes", INT8, &[1, 64]), file.tensor("sum", INT8, &[1, 1]));
+    file.scales(bytes, &[1.0], 0);
+    file.scales(sum, &[100.0], 0);
+    let mut list = [231; 64];
+    list[0] = 0;
+    let weights = file.constant("weights", UINT8, &[1, 64], &list);
+    file.scales(weights, &[1.0], 0);
+    file.zero_points(weights, I64s(vec![130]));
+    file.operator(114, &[x], bytes, Vec::new());
+    file.operator(9, &[bytes, weights], sum, vec![U8(0)]);
+    file.operator(6, &[sum], y, Vec::new());
+    let file = file.finish(&[x], &[y]);
+    let mut given = [1.0; 64];
+    assert_eq!(run(&file, &given), [6200.0]);
+    given[0] = 0.0;
+    assert_eq!(run(&file, &given), [6400.0]);
 }
