@@ -3,7 +3,7 @@ use edgemill_model::graph::{Constant, Element, Op, ValueId};
 use edgemill_model::tensor::{DType, Quantization};
 
 use super::{Builder, Out, Value, element};
-use crate::host::{Data, Host, Quantized};
+use crate::host::{Data, Host, Quantized, single};
 use crate::{Refusal, wrong};
 
 /// Weights of an int8 node: symmetric, with a scale for each filter.
@@ -77,8 +77,8 @@ fn steps_of_bias(bias: &[f64], input: f32, scales: &[f32]) -> Result<Vec<i32>, R
     Ok(bias.iter().zip(scales).map(step).collect())
 }
 
-/// Takes the zero point out of the weights. A filter that then does not fit into int8 gets a coarser scale.
-#[expect(clippy::cast_possible_truncation, reason = "divided so that it fits")]
+/// Takes the zero point out of the weights. A filter that then does not fit into int8 gets a coarser scale, loses what is
+/// beyond its ends, or some of both.
 fn symmetric(filters: usize, q: &Quantized) -> Result<Filters, Refusal> {
     let one_each = q.scales.len() == filters && (q.axis == 0 || filters == 1);
     if q.scales.len() != 1 && !one_each
@@ -92,11 +92,29 @@ fn symmetric(filters: usize, q: &Quantized) -> Result<Filters, Refusal> {
     for (at, filter) in q.elements.chunks_exact(q.elements.len() / filters).enumerate() {
         let rule = at % q.scales.len();
         let steps: Vec<i32> = filter.iter().map(|&e| i32::from(e) - q.zeros[rule]).collect();
-        let (least, most) = steps.iter().fold((0, 0), |(l, m), &s| (s.min(l), s.max(m)));
-        let coarser = (f64::from(-least) / 128.0).max(f64::from(most) / 127.0).max(1.0);
-        made.scales.push((f64::from(q.scales[rule]) * coarser) as f32);
-        made.elements
-            .extend(steps.iter().map(|&s| (f64::from(s) / coarser).round_ties_even() as i8));
+        let coarser = coarser(&steps);
+        made.scales.push(single(f64::from(q.scales[rule]) * coarser));
+        made.elements.extend(steps.iter().map(|&step| fitted(step, coarser)));
     }
     Ok(made)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped")]
+fn fitted(step: i32, coarser: f64) -> i8 {
+    (f64::from(step) / coarser).round_ties_even().clamp(-128.0, 127.0) as i8
+}
+
+/// By how much a filter's scale grows: of nine ways between nothing and all that its ends need, the one with the least error.
+fn coarser(steps: &[i32]) -> f64 {
+    let (least, most) = steps.iter().fold((0, 0), |(l, m), &s| (s.min(l), s.max(m)));
+    let all = (f64::from(-least) / 128.0).max(f64::from(most) / 127.0);
+    if all <= 1.0 {
+        return 1.0;
+    }
+    let error = |coarser: f64| -> f64 {
+        let each = |&s: &i32| (f64::from(s) - f64::from(fitted(s, coarser)) * coarser).powi(2);
+        steps.iter().map(each).sum()
+    };
+    let ways = (0..=8).map(|n| 1.0 + (all - 1.0) * f64::from(n) / 8.0);
+    ways.min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap_or(all)
 }

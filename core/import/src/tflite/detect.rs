@@ -65,7 +65,12 @@ impl<'a> Importer<'a> {
     }
 
     /// Some of the innermost axis.
-    fn columns(&mut self, x: ValueId, start: u32, count: u32) -> Result<ValueId, Refusal> {
+    pub(super) fn columns(
+        &mut self,
+        x: ValueId,
+        start: u32,
+        count: u32,
+    ) -> Result<ValueId, Refusal> {
         let shape = self.build.shape(x);
         let &[n, rows, _] = &shape[..] else { return Err(wrong("it needs three axes")) };
         let spans = vec![Span::whole(n), Span::whole(rows), Span { start, step: 1, count }];
@@ -127,7 +132,7 @@ impl<'a> Importer<'a> {
     }
 
     /// For each anchor its best classes, then their scores.
-    fn ranking(&mut self, scores: ValueId, each: u32) -> Result<ValueId, Refusal> {
+    pub(super) fn ranking(&mut self, scores: ValueId, each: u32) -> Result<ValueId, Refusal> {
         let classes = self.build.shape(scores)[2];
         let (mut rest, mut places, mut bests) = (scores, Vec::new(), Vec::new());
         for _ in 0..each {

@@ -71,6 +71,18 @@ impl<'a> Table<'a> {
         self.vector(index, 1)
     }
 
+    fn u64(&self, index: usize) -> Result<u64, ImportError> {
+        self.field(index)?.map_or(Ok(0), |at| array(self.bytes, at).map(u64::from_le_bytes))
+    }
+
+    /// What stands outside of the tables: where it begins in the file is the field `index`, how long it is the next.
+    pub fn outside(&self, index: usize) -> Result<&'a [u8], ImportError> {
+        let place = |n: u64| usize::try_from(n).map_err(|_| damaged());
+        let (at, length) = (place(self.u64(index)?)?, place(self.u64(index + 1)?)?);
+        let end = at.checked_add(length).ok_or_else(damaged)?;
+        self.bytes.get(at..end).ok_or_else(damaged)
+    }
+
     pub fn text(&self, index: usize) -> Result<String, ImportError> {
         Ok(String::from_utf8_lossy(self.bytes(index)?).into_owned())
     }

@@ -16,6 +16,13 @@ impl<'a> Importer<'a> {
             let rank = i64::try_from(list.len()).unwrap_or(0);
             return Ok(Some(if name == "SHAPE" { Host::ints(list) } else { single(rank) }));
         }
+        if name == "ZEROS_LIKE" {
+            let shape = self.build.value_shape(&self.operand(node, 0)?);
+            let shape = Host::ints(shape.into_iter().map(i64::from).collect());
+            let whole = self.tensor(node.output())?.is_whole();
+            let zero = if whole { single(0) } else { Host::scalar(0.0) };
+            return filled(&shape, &zero).map(Some);
+        }
         let mut hosts = Vec::new();
         for at in node.inputs.iter().filter(|&&at| at >= 0) {
             match self.value(*at)? {

@@ -8,6 +8,7 @@ mod moves;
 mod names;
 mod ops;
 mod options;
+mod picks;
 mod pictures;
 mod products;
 mod reduce;
@@ -29,13 +30,8 @@ use tensor::{Tensor, index};
 
 pub fn import(bytes: &[u8]) -> Result<Graph<'static>, ImportError> {
     let model = Table::root(bytes)?;
-    let graphs = model.tables(2)?;
-    let [graph] = graphs[..] else {
-        return Err(ImportError::File(format!(
-            "{} subgraphs where one is read: convert the model without loops, branches and variables",
-            graphs.len()
-        )));
-    };
+    // What follows the first is what loops and branches run, or what other signatures do.
+    let graph = *model.tables(2)?.first().ok_or_else(damaged)?;
     let mut importer = Importer::new(&model, &graph)?;
     for input in graph.i32s(1)? {
         importer.input(input)?;
@@ -85,15 +81,15 @@ impl<'a> Importer<'a> {
     }
 
     fn input(&mut self, at: i32) -> Result<(), ImportError> {
-        let named = |e: Refusal| e.of("", "input");
+        let name = self.tensor(at).map_or("", |tensor| &tensor.name).to_owned();
+        let named = |e: Refusal| e.of(&name, "input");
         let tensor = self.tensor(at).map_err(named)?;
         let spec = TensorSpec {
             dtype: tensor.dtype().map_err(named)?,
             shape: tensor.sizes32().map_err(named)?,
             quantization: tensor.rule(),
         };
-        let name = tensor.name.clone();
-        let live = self.build.input(&name, spec).map_err(|e| e.of(&name, "input"))?;
+        let live = self.build.input(&name, spec).map_err(named)?;
         self.values.insert(index(at)?, Value::Live(live));
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::ops::Values;
 use super::options::{axes, axis, sizes};
 use super::{Importer, Node};
 use crate::builder::{Shape, Value, small};
-use crate::{Refusal, unsupported, wrong};
+use crate::{Refusal, wrong};
 
 /// What STRIDED_SLICE takes.
 pub struct Strided {
@@ -101,7 +101,10 @@ impl<'a> Importer<'a> {
             "PADV2" => self.known(node, 2)?.f32s().first().copied().unwrap_or(0.0),
             _ => 0.0,
         };
-        Ok(Op::Pad { borders: list.as_chunks::<2>().0.to_vec(), value })
+        Ok(Op::Pad {
+            borders: list.as_chunks::<2>().0.to_vec(),
+            value: value.clamp(f32::MIN, f32::MAX),
+        })
     }
 
     pub(super) fn part(&self, node: &Node<'a>) -> Result<Vec<Span>, Refusal> {
@@ -250,10 +253,11 @@ impl<'a> Importer<'a> {
     }
 
     fn gather(&mut self, node: &Node<'a>) -> Result<Value, Refusal> {
-        let (x, out, indices) = (self.id(node, 0)?, self.out(node)?, self.known(node, 1)?);
+        let Value::Host(indices) = self.operand(node, 1)? else { return self.pick(node) };
         if node.i32(1, 0)? != 0 {
-            return Err(unsupported("places of their own for each of a batch"));
+            return self.pick(node);
         }
+        let (x, out) = (self.id(node, 0)?, self.out(node)?);
         let shape = self.build.shape(x);
         let along = axis(node.i32(0, 0)?.into(), shape.len())?;
         let places = sizes(&indices.i64s());

@@ -1,4 +1,4 @@
-//! The numbers of builtin operators in TensorFlow Lite's schema.
+//! The numbers of builtin operators in TensorFlow Lite's schema, and what to do without some of them.
 const NAMES: &[(i32, &str)] = &[
     (0, "ADD"),
     (1, "AVERAGE_POOL_2D"),
@@ -157,9 +157,33 @@ const NAMES: &[(i32, &str)] = &[
     (159, "BITCAST"),
     (160, "BITWISE_XOR"),
     (161, "RIGHT_SHIFT"),
+    (203, "DILATE"),
+    (205, "REDUCE_WINDOW"),
+    (206, "STABLEHLO_COMPOSITE"),
 ];
 
 pub fn name(code: i32) -> String {
     let known = NAMES.iter().find(|(of, _)| *of == code);
-    known.map_or_else(|| format!("number {code}"), |(_, name)| (*name).to_owned())
+    let other = || match code {
+        162..210 => format!("number {code} (StableHLO's)"),
+        _ => format!("number {code}"),
+    };
+    known.map_or_else(other, |(_, name)| (*name).to_owned())
+}
+
+/// What it is about an operator that a graph has not, and what to do instead.
+pub fn advice(name: &str) -> &'static str {
+    const ADVICE: &[(&[&str], &str)] = &[
+        (&["WHILE", "IF"], "loops and branches (recurrent layers: make them with unroll=True)"),
+        (&["LSTM", "RNN", "SVDF"], "a memory (make the layer with unroll=True)"),
+        (&["CALL_ONCE", "VARIABLE", "VAR_HANDLE"], "variables (freeze them, then convert)"),
+        (&["NON_MAX_SUPPRESSION"], "no fixed number of results (decode-detections does it)"),
+        (&["CONV_3D"], "three spatial axes"),
+        (&["Flex"], "TensorFlow itself (convert with TFLITE_BUILTINS alone)"),
+        (&["WHERE", "UNIQUE"], "no fixed number of results"),
+        (&["HASHTABLE"], "tables to look into"),
+        (&["STABLEHLO"], "StableHLO (convert with TFLite's own operators)"),
+    ];
+    let of = |(names, _): &&(&[&str], &str)| names.iter().any(|part| name.contains(part));
+    ADVICE.iter().find(of).map_or("", |(_, advice)| advice)
 }

@@ -2,6 +2,7 @@
 use edgemill_model::graph::{Clamp, Function, Op, Pair, Reduction, ValueId};
 use edgemill_model::tensor::DType;
 
+use super::names::advice;
 use super::{Importer, Node};
 use crate::builder::{Out, Value, element};
 use crate::host::Host;
@@ -39,10 +40,14 @@ impl<'a> Importer<'a> {
             "QUANTIZE" | "DEQUANTIZE" => self.operand(node, 0)?,
             "CAST" => self.cast(node)?,
             "RESIZE_BILINEAR" => self.resize(node)?,
+            "ONE_HOT" => self.one_hot_of(node)?,
+            "GATHER_ND" => self.rows_at(node)?,
+            "SCATTER_ND" => self.rows_put(node)?,
+            "MATRIX_DIAG" => self.diagonal(node)?,
             "SPLIT" | "SPLIT_V" | "UNPACK" => return self.split(name, node),
             "TOPK_V2" => return self.greatest(node),
             "TFLite_Detection_PostProcess" => return self.detect(node),
-            _ => return Err(unsupported("")),
+            _ => return Err(unsupported(advice(name))),
         };
         Ok(vec![value])
     }

@@ -1,8 +1,10 @@
 //! Operators that move the elements of pictures, and resize them.
 use edgemill_model::graph::Op;
+use edgemill_model::tensor::Quantization;
 
+use super::windows::tilted;
 use super::{Importer, Node};
-use crate::builder::{Value, small};
+use crate::builder::{Out, Value, small};
 use crate::{Refusal, wrong};
 
 impl<'a> Importer<'a> {
@@ -21,7 +23,9 @@ impl<'a> Importer<'a> {
             step[axis] = if corners && to > 1.0 { (from - 1.0) / (to - 1.0) } else { from / to };
             origin[axis] = if half { 0.5 * step[axis] - 0.5 } else { 0.0 };
         }
-        let id = self.build.compute(&out, Op::Resize { size, step, origin }, &[x])?;
+        let rule = out.rule.map(upwards);
+        let tilted = Out { name: out.name, rule };
+        let id = self.build.compute(&tilted, Op::Resize { size, step, origin }, &[x])?;
         Ok(self.live(id))
     }
 
@@ -96,4 +100,9 @@ impl<'a> Importer<'a> {
         }
         Ok(self.live(id))
     }
+}
+
+/// LiteRT rounds a half upwards when it resizes, a graph to even.
+fn upwards(rule: Quantization) -> Quantization {
+    tilted(rule, rule.zero_point < 0)
 }

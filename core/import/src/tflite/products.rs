@@ -88,7 +88,11 @@ impl<'a> Importer<'a> {
     }
 
     /// A matrix of ones where `counts` says so, elsewhere of zeros.
-    fn square(&mut self, side: u32, counts: impl Fn(u32, u32) -> bool) -> Result<ValueId, Refusal> {
+    pub(super) fn square(
+        &mut self,
+        side: u32,
+        counts: impl Fn(u32, u32) -> bool,
+    ) -> Result<ValueId, Refusal> {
         if side > MAX_SIDE {
             return Err(unsupported(format!("an axis longer than {MAX_SIDE}")));
         }

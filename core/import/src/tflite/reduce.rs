@@ -3,11 +3,11 @@ use edgemill_model::graph::{Clamp, Function, Op, Pair, Reduction};
 use edgemill_model::tensor::DType;
 
 use super::ops::Values;
-use super::options::{axes, axis};
+use super::options::{axes, axis, sizes};
 use super::{Importer, Node};
+use crate::Refusal;
 use crate::builder::{Out, Value, element, small};
 use crate::host::Host;
-use crate::{Refusal, unsupported};
 
 impl<'a> Importer<'a> {
     pub(super) fn reduce(&mut self, node: &Node<'a>, by: Reduction) -> Result<Value, Refusal> {
@@ -43,8 +43,9 @@ impl<'a> Importer<'a> {
     /// The greatest along the innermost axis, and its place.
     pub(super) fn greatest(&mut self, node: &Node<'a>) -> Values {
         let x = self.id(node, 0)?;
-        if self.known(node, 1)?.i64s() != [1] {
-            return Err(unsupported("more than the one greatest"));
+        let count = self.known(node, 1)?.i64s();
+        if count != [1] {
+            return self.greatest_of(node, sizes(&count).first().copied().unwrap_or(0));
         }
         let rank = self.build.shape(x).len();
         let last = small(axis(-1, rank)?);

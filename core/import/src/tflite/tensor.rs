@@ -14,6 +14,8 @@ const INT32: u8 = 2;
 const UINT8: u8 = 3;
 const INT64: u8 = 4;
 const BOOL: u8 = 6;
+/// Between the operators of a file whose activations have 16 bits: computed in f32, which is finer.
+const INT16: u8 = 7;
 const INT8: u8 = 9;
 const UINT32: u8 = 15;
 /// Two to a byte, the first in the lower half.
@@ -38,7 +40,10 @@ impl<'a> Tensor<'a> {
             (scales, zeros, axis) = (rule.f32s(2)?, rule.i64s(3)?, index(rule.i32(6, 0)?)?);
         }
         let (name, shape, kind) = (table.text(3)?, table.i32s(0)?, table.u8(1, 0)?);
-        let (data, sparsity) = (buffer.bytes(0)?, table.table(6)?);
+        let (mut data, sparsity) = (buffer.bytes(0)?, table.table(6)?);
+        if data.is_empty() {
+            data = buffer.outside(1)?;
+        }
         Ok(Self { name, shape, kind, data, scales, zeros, axis, sparsity })
     }
 
@@ -112,7 +117,9 @@ impl<'a> Tensor<'a> {
         Ok(match self.kind {
             FLOAT32 => Data::F(all(self.data, f32::from_le_bytes)),
             FLOAT16 => Data::F(all(self.data, |b| f16::from_le_bytes(b).to_f32())),
-            INT32 if !self.scales.is_empty() => self.bias(),
+            INT32 if !self.scales.is_empty() => self.steps(i32::from_le_bytes),
+            INT64 if !self.scales.is_empty() => self.steps(i64::from_le_bytes),
+            INT16 if !self.scales.is_empty() => self.steps(i16::from_le_bytes),
             INT32 => whole(|b| i32::from_le_bytes(b).into()),
             UINT32 => whole(|b| u32::from_le_bytes(b).into()),
             INT64 => Data::I(all(self.data, i64::from_le_bytes)),
@@ -123,13 +130,18 @@ impl<'a> Tensor<'a> {
         })
     }
 
-    /// What int32 with scales stands for.
-    #[expect(clippy::cast_possible_truncation, reason = "one rounding to f32")]
-    fn bias(&self) -> Data {
-        let list: Vec<i32> = all(self.data, i32::from_le_bytes);
-        let inner = (list.len() / self.scales.len()).max(1);
-        let scale = |at: usize| f64::from(self.scales[(at / inner).min(self.scales.len() - 1)]);
-        let real = |(at, e): (usize, i32)| (f64::from(e) * scale(at)) as f32;
+    /// What whole numbers of more than 8 bits with scales stand for: biases, and constants beside activations of 16 bits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "one rounding to f32"
+    )]
+    fn steps<const N: usize, T: Into<i64>>(&self, each: impl Fn([u8; N]) -> T) -> Data {
+        let list: Vec<i64> = all(self.data, |b| each(b).into());
+        let places = self.shape.get(self.axis + 1..).unwrap_or(&[]);
+        let inner = places.iter().fold(1, |n: usize, &d| n.saturating_mul(index(d).unwrap_or(1)));
+        let scale = |at: usize| f64::from(self.scales[at / inner.max(1) % self.scales.len()]);
+        let real = |(at, e): (usize, i64)| (e as f64 * scale(at)) as f32;
         Data::F(list.into_iter().enumerate().map(real).collect())
     }
 
@@ -169,13 +181,17 @@ fn all<const N: usize, T>(data: &[u8], each: impl Fn([u8; N]) -> T) -> Vec<T> {
 fn of_kind(kind: u8) -> Refusal {
     let name = match kind {
         5 => "text",
-        7 => "int16 (quantize to int8 instead)",
+        7 => "int16 (convert with inputs and outputs that are float32 or int8)",
         8 | 11 => "complex numbers",
         10 => "float64",
         12 => "uint64",
         13 | 14 => "resources or variants (freeze the variables before the conversion)",
         16 => "uint16",
+        17 => "int4 with scales for blocks (quantize by channel)",
         18 => "bfloat16",
+        19 => "int2",
+        20 => "uint4",
+        21 | 22 => "float8",
         _ => return unsupported(format!("elements of type {kind}")),
     };
     unsupported(format!("elements that are {name}"))

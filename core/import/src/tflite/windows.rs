@@ -1,5 +1,5 @@
 //! Convolutions and pools.
-use edgemill_model::graph::{Clamp, Op, ValueId, Window};
+use edgemill_model::graph::{self, Clamp, Op, ValueId, Window};
 use edgemill_model::tensor::Quantization;
 
 use super::{Importer, Node};
@@ -108,11 +108,11 @@ impl<'a> Importer<'a> {
         let window = self.window(node, x, kernel, [1; 2])?;
         let clamp = node.activation(5)?;
         let id = if greatest {
+            let (x, window) = self.without_border(x, window);
             self.build.keep(&out.name, Op::MaxPool(window), &[x])?
         } else {
-            let rule = out
-                .rule
-                .map(|rule| if kernel.iter().any(|k| k % 2 == 0) { tilted(rule) } else { rule });
+            let even = kernel.iter().any(|k| k % 2 == 0);
+            let rule = out.rule.map(|rule| if even { away_from_zero(rule) } else { rule });
             let tilted = Out { name: out.name.clone(), rule };
             self.build.compute(&tilted, Op::AveragePool(window), &[x])?
         };
@@ -122,6 +122,21 @@ impl<'a> Importer<'a> {
         } else {
             self.build.each(&out, Op::Clamp(clamp), &value)?
         })
+    }
+
+    /// A border of the least number there is, as PyTorch's pools have it, is one of the pool's own.
+    fn without_border(&self, x: ValueId, window: Window) -> (ValueId, Window) {
+        let own = |[before, after]: [u32; 2], kernel| before < kernel && after < kernel;
+        if let Some(graph::Node { op: Op::Pad { borders, value: f32::MIN }, inputs }) =
+            self.build.made_by(x)
+            && let &[[0, 0], rows, columns, [0, 0]] = &borders[..]
+            && [window.rows, window.columns] == [[0; 2]; 2]
+            && own(rows, window.kernel[0])
+            && own(columns, window.kernel[1])
+        {
+            return (inputs[0], Window { rows, columns, ..window });
+        }
+        (x, window)
     }
 
     fn window(
@@ -144,11 +159,16 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// LiteRT rounds an average's half away from the stored number 0, a graph to even. A scale that is off by four
-/// millionths sends halves the same way where most averages lie: down where the zero point is low, as behind a ReLU.
-fn tilted(rule: Quantization) -> Quantization {
+/// LiteRT rounds an average's half away from the stored number 0, a graph to even: down where the zero point is low, as
+/// behind a ReLU.
+fn away_from_zero(rule: Quantization) -> Quantization {
+    tilted(rule, rule.zero_point >= -64)
+}
+
+/// A scale that is off by four millionths sends all halves away from the zero point, or all towards it.
+pub fn tilted(rule: Quantization, away: bool) -> Quantization {
     const BIT: f32 = 1.0 / (1 << 18) as f32;
-    let scale = if rule.zero_point < -64 { 1.0 + BIT } else { 1.0 - BIT };
+    let scale = if away { 1.0 - BIT } else { 1.0 + BIT };
     Quantization { scale: rule.scale * scale, ..rule }
 }
 

@@ -1,6 +1,10 @@
 //! TensorFlow Lite files, written here, as graphs.
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
+mod detect;
 mod flat;
+mod kinds;
+mod picks;
+mod pictures;
 
 use edgemill_import::{Options, import};
 use edgemill_model::graph::{Graph, Op};
