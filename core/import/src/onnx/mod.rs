@@ -1,9 +1,16 @@
 //! ONNX files, opset 7 to 20 and what newer ones have in common with them.
+mod beside;
 mod borders;
+mod branches;
+mod chosen;
 mod convolution;
+mod einsum;
 mod elementwise;
 mod fold;
+mod fused;
 mod fusion;
+mod losses;
+mod marks;
 mod moves;
 mod normal;
 mod operands;
@@ -15,6 +22,10 @@ mod products;
 mod proto;
 mod quantized;
 mod resize;
+mod rounded;
+mod sampled;
+mod tensors;
+mod volumes;
 mod windows;
 
 pub use borders::mirrored;
@@ -29,6 +40,7 @@ use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 use crate::builder::{Builder, Live, Value};
 use crate::host::{Data, Host};
 use crate::{Elements, ImportError, Options, Refusal, unsupported};
+use beside::Beside;
 use operands::{axes, axis, size};
 use order::sorted;
 use ports::{bad_type, dtype, fixed};
@@ -41,28 +53,67 @@ const INT8: u64 = 3;
 /// Opsets that operators are read by.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=25;
 
+/// The most branches that are taken in one file, one after another.
+const MAX_BRANCHES: usize = 256;
+
 pub fn import(bytes: &[u8], options: &Options) -> Result<Graph<'static>, ImportError> {
-    let model = proto::model(bytes)?;
+    let mut model = proto::model(bytes, &Beside::new(options.folder.as_deref()))?;
     if !OPSETS.contains(&model.opset) {
         let reason = format!("opset {}; export the model with opset 11 to 20", model.opset);
         return Err(ImportError::File(reason));
     }
+    for _ in 0..=MAX_BRANCHES {
+        match lowered(&model, options)? {
+            Lowered::Whole(graph) => return Ok(graph),
+            Lowered::Until(at, branch) => branches::take(&mut model.graph, at, branch)?,
+        }
+    }
+    Err(ImportError::File(format!("more than {MAX_BRANCHES} branches are taken")))
+}
+
+/// How far the nodes were lowered.
+enum Lowered {
+    Whole(Graph<'static>),
+    /// Until an `If` whose condition is known by then: which branch it takes.
+    Until(usize, &'static str),
+}
+
+fn lowered(model: &proto::Model, options: &Options) -> Result<Lowered, ImportError> {
     let order = sorted(&model.graph)?;
-    let mut importer = Importer::new(&model, options)?;
+    let mut importer = Importer::new(model, options)?;
     for at in order {
         if importer.done.contains(&at) {
             continue;
         }
         let node = &model.graph.nodes[at];
+        if let Some(branch) = importer.branch(at) {
+            return Ok(Lowered::Until(at, branch));
+        }
         let name = label(node);
         importer.lower(at).map_err(|e| e.of(&name, &operator(node)))?;
     }
-    importer.finish()
+    importer.finish().map(Lowered::Whole)
 }
 
 /// A tensor by itself, and its name.
 pub fn tensor(bytes: &[u8]) -> Result<(String, Host), ImportError> {
-    proto::tensor(bytes).map(|(name, _, host)| (name, host))
+    tensors::tensor(bytes, &Beside::default()).map(|(name, _, host)| (name, host))
+}
+
+/// What to say of an operator that no graph has.
+fn advice(op: &str) -> &'static str {
+    match op {
+        "If" => "a condition computed while the model runs: export it with a fixed shape",
+        "NonMaxSuppression" => {
+            "boxes chosen while the model runs: export the model up to its boxes and scores, and let the plugin \
+             decode-detections choose"
+        }
+        "Loop" | "Scan" => {
+            "a body: export the model with the loop unrolled, as the tracing exporter does"
+        }
+        "NonZero" | "Unique" => "a shape that depends on the picture: mask by a product instead",
+        _ => "",
+    }
 }
 
 fn label(node: &Node) -> String {
@@ -198,10 +249,16 @@ impl<'m> Importer<'m> {
         if let Some(value) = self.window(at, op)? {
             return Ok(vec![value]);
         }
-        match self.piece(at, op)? {
-            Some(value) => Ok(vec![value]),
-            None => Err(unsupported("")),
+        if let Some(value) = self.piece(at, op)? {
+            return Ok(vec![value]);
         }
+        if let Some(values) = self.choice(at, op)? {
+            return Ok(values);
+        }
+        if let Some(values) = self.fused(at, op)? {
+            return Ok(values);
+        }
+        Err(unsupported(advice(op)))
     }
 
     fn set_all(&mut self, at: usize, values: Vec<Value>) -> Result<(), Refusal> {

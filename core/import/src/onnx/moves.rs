@@ -211,10 +211,13 @@ impl Importer<'_> {
     }
 
     fn gather(&mut self, at: usize) -> Result<Value, Refusal> {
-        let live = self.live(at, 0)?;
-        let indices = self.host(at, 1)?.ok_or_else(|| wrong("no indices"))?;
-        let shape = self.build.logical(&live);
+        let (data, indices) = (self.value(at, 0)?, self.value(at, 1)?);
+        let shape = self.build.value_shape(&data);
         let along = axis(self.int(at, "axis", 0), shape.len())?;
+        let Value::Host(indices) = indices else {
+            return self.gather_live(at, [&data, &indices], along);
+        };
+        let live = self.as_live(data)?;
         let places = indices
             .i64s()
             .into_iter()
@@ -297,7 +300,7 @@ fn size_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn sizes(shape: &[u32]) -> Vec<usize> {
+pub(super) fn sizes(shape: &[u32]) -> Vec<usize> {
     shape.iter().map(|&d| d as usize).collect()
 }
 
