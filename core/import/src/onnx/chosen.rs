@@ -19,6 +19,7 @@ impl Importer<'_> {
         match op {
             "Einsum" => one(self.einsum(at)?),
             "DynamicQuantizeLinear" => self.quantize_by_range(at).map(Some),
+            "LSTM" | "GRU" | "RNN" => self.recurrent(at, op).map(Some),
             "TopK" => self.greatest(at).map(Some),
             "GridSample" => one(self.grid_sample(at)?),
             "OneHot" => one(self.one_hot(at)?),

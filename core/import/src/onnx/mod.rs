@@ -21,6 +21,7 @@ mod ports;
 mod products;
 mod proto;
 mod quantized;
+mod recurrent;
 mod resize;
 mod rounded;
 mod sampled;

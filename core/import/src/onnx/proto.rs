@@ -120,6 +120,7 @@ pub enum Attribute {
     Text(String),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
+    Texts(Vec<String>),
     /// With the ONNX number of its type.
     Tensor(u64, Host),
     /// A branch.
@@ -213,7 +214,7 @@ fn node(bytes: &[u8], within: Within<'_>) -> Result<Node, ImportError> {
 
 fn attribute(bytes: &[u8], within: Within<'_>) -> Result<(String, Attribute), ImportError> {
     let mut name = String::new();
-    let (mut ints, mut floats, mut kind) = (Vec::new(), Vec::new(), 0);
+    let (mut ints, mut floats, mut texts, mut kind) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let mut single = None;
     fields(bytes, |number, field| {
         match (number, field) {
@@ -236,6 +237,7 @@ fn attribute(bytes: &[u8], within: Within<'_>) -> Result<(String, Attribute), Im
             }
             (7, field) => floats32(field, &mut floats)?,
             (8, field) => integers(field, &mut ints)?,
+            (9, Field::Bytes(bytes)) => texts.push(String::from_utf8_lossy(bytes).into_owned()),
             (20, Field::Varint(v)) => kind = v,
             _ => {}
         }
@@ -244,6 +246,7 @@ fn attribute(bytes: &[u8], within: Within<'_>) -> Result<(String, Attribute), Im
     let value = match kind {
         6 => Attribute::Floats(floats),
         7 => Attribute::Ints(ints),
+        8 => Attribute::Texts(texts),
         0 if !ints.is_empty() => Attribute::Ints(ints),
         1 => single.unwrap_or(Attribute::Float(0.0)),
         2 => single.unwrap_or(Attribute::Int(0)),

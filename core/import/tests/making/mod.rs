@@ -49,6 +49,45 @@ pub fn node_with(
     field(1, &content)
 }
 
+/// A node with one attribute that is text.
+pub fn node_saying(op: &str, inputs: &[&str], output: &str, name: &str, text: &str) -> Vec<u8> {
+    let said = [field(1, name.as_bytes()), field(4, text.as_bytes()), whole(20, 3)].concat();
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
+    let rest = [field(2, output.as_bytes()), field(4, op.as_bytes()), field(5, &said)].concat();
+    field(1, &[inputs, rest].concat())
+}
+
+/// A node with one attribute that is a whole number.
+pub fn node_number(op: &str, inputs: &[&str], output: &str, name: &str, number: usize) -> Vec<u8> {
+    let said = [field(1, name.as_bytes()), whole(3, number), whole(20, 2)].concat();
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
+    let rest = [field(2, output.as_bytes()), field(4, op.as_bytes()), field(5, &said)].concat();
+    field(1, &[inputs, rest].concat())
+}
+
+/// An `If` of two branches, each some nodes that make `made`.
+pub fn branches(condition: &str, output: &str, made: &str, branches: [&[Vec<u8>]; 2]) -> Vec<u8> {
+    let mut content = [field(1, condition.as_bytes()), field(2, output.as_bytes())].concat();
+    content.extend(field(4, b"If"));
+    for (name, nodes) in ["then_branch", "else_branch"].iter().zip(branches) {
+        let graph = [nodes.concat(), field(12, &field(1, made.as_bytes()))].concat();
+        let branch = [field(1, name.as_bytes()), field(6, &graph), whole(20, 5)].concat();
+        content.extend(field(5, &branch));
+    }
+    field(1, &content)
+}
+
+/// A tensor of real numbers whose bytes lie in another file.
+pub fn kept_in(name: &str, shape: &[usize], entries: &[(&str, &str)]) -> Vec<u8> {
+    let mut content: Vec<u8> = shape.iter().flat_map(|&d| whole(1, d)).collect();
+    content.extend([whole(2, FLOAT.into()), field(8, name.as_bytes())].concat());
+    for (key, value) in entries {
+        content.extend(field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat()));
+    }
+    content.extend(whole(14, 1));
+    content
+}
+
 /// A constant that a node gives.
 pub fn constant(output: &str, tensor: &[u8]) -> Vec<u8> {
     let value = [field(1, b"value"), field(5, tensor), whole(20, 4)].concat();
