@@ -100,7 +100,8 @@ pub fn graph_in<'a>(path: &Path, bytes: &'a [u8]) -> Result<Graph<'a>, Failure> 
 /// The graph of an ONNX or TensorFlow Lite file; weights that are kept in files beside it are read from there.
 pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'static>, Failure> {
     let folder = path.parent().map(Path::to_path_buf);
-    edgemill_import::import(bytes, &Options { folder, ..options.clone() }).map_err(|error| named(path, &error))
+    edgemill_import::import(bytes, &Options { folder, ..options.clone() })
+        .map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &dyn Display) -> Failure {

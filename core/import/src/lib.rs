@@ -132,6 +132,8 @@ pub struct Options {
     pub channels_last: bool,
     /// Inputs that become constants.
     pub bindings: Vec<Binding>,
+    /// Shapes of inputs that an ONNX file leaves open; without a name, that of the only input.
+    pub shapes: Vec<(String, Vec<u32>)>,
     /// The folder of an ONNX file, where files of its weights lie beside it. Without it, such a model is refused.
     pub folder: Option<PathBuf>,
 }

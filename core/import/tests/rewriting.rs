@@ -147,3 +147,42 @@ fn boxes_that_are_chosen_while_running_are_refused_with_advice() {
         import(&model(&[1, 1, 4], &nodes, &[]), &Options::default()).unwrap_err().to_string();
     assert!(error.contains("decode-detections"), "{error}");
 }
+
+#[test]
+fn an_open_axis_gets_the_size_that_is_given() {
+    let bytes = model(&[1, 0], &[node("Neg", &["x"], "y")], &[]);
+    let error = import(&bytes, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("axis 1") && error.contains("--shape"), "{error}");
+    for (name, shape, fits) in [
+        ("x", vec![1, 3], true),
+        ("", vec![1, 3], true),
+        ("x", vec![2, 3], false),
+        ("x", vec![3], false),
+        ("z", vec![1, 3], false),
+    ] {
+        let shapes = vec![(name.to_owned(), shape)];
+        let made = import(&bytes, &Options { shapes, ..Options::default() });
+        assert_eq!(made.is_ok(), fits, "{name}");
+    }
+}
+
+#[test]
+fn what_was_pooled_goes_back_to_where_it_was() {
+    let window: &[(&str, &[usize])] = &[("kernel_shape", &[2, 2]), ("strides", &[2, 2])];
+    let nodes = [
+        making::node_giving("MaxPool", &["x"], &["m", "i"], window),
+        node_with("MaxUnpool", &["m", "i"], "y", window),
+    ];
+    let x = [1.0, 2.0, 3.0, 4.0, 9.0, 0.0, 4.0, 4.0];
+    let expected = [0.0, 0.0, 0.0, 4.0, 9.0, 0.0, 0.0, 0.0];
+    assert_eq!(run(&model(&[1, 1, 2, 4], &nodes, &[]), &x), expected);
+}
+
+#[test]
+fn an_activation_that_is_part_of_a_product_is_done() {
+    let gemm =
+        making::node_text_in("com.microsoft", "FusedGemm", &["x", "w"], "g", "activation", "Relu");
+    let w = floats("w", &[2, 2], &[1.0, -1.0, 0.0, 1.0]);
+    let bytes = model(&[1, 2], &[gemm, node("Neg", &["g"], "y")], &[w]);
+    assert_eq!(run(&bytes, &[2.0, 1.0]), [-2.0, 0.0]);
+}

@@ -4,7 +4,7 @@ use edgemill_model::tensor::DType;
 
 use super::{Importer, dtype};
 use crate::builder::{Live, Out, Value, element};
-use crate::host::{Data, Host};
+use crate::host::{Data, Host, MAX_ELEMENTS};
 use crate::{Refusal, unsupported, wrong};
 
 impl Importer<'_> {
@@ -60,6 +60,9 @@ impl Importer<'_> {
                 if let (Some(mask), "Dropout") = (self.node(at).outputs.get(1), op) {
                     let shape: Vec<usize> =
                         self.build.value_shape(&x).iter().map(|&d| d as usize).collect();
+                    if !self.is_read(mask) || shape.iter().product::<usize>() > MAX_ELEMENTS {
+                        return Ok(Some(x));
+                    }
                     let ones = Data::I(vec![1; shape.iter().product()]);
                     self.values.insert(mask.clone(), Value::Host(Host { shape, data: ones }));
                 }

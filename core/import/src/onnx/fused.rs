@@ -17,6 +17,8 @@ impl Importer<'_> {
                 one(self.activated(at, made)?)
             }
             "FusedMatMul" | "TransposeMatMul" => one(self.fused_mat_mul(at)?),
+            "DynamicQuantizeMatMul" => one(self.ranged_mat_mul(at)?),
+            "MatMulIntegerToFloat" => one(self.scaled_mat_mul(at)?),
             "QuickGelu" => one(self.quick_gelu(at)?),
             "BiasGelu" => one(self.biased(at, Function::Gelu)?),
             "FastGelu" => one(self.biased(at, Function::GeluTanh)?),

@@ -26,6 +26,7 @@ mod resize;
 mod rounded;
 mod sampled;
 mod tensors;
+mod unpool;
 mod volumes;
 mod windows;
 
@@ -192,7 +193,8 @@ impl<'m> Importer<'m> {
     }
 
     fn input(&mut self, port: &Port, options: &Options) -> Result<(), ImportError> {
-        let shape = fixed(port)?;
+        let given = options.shapes.iter().find(|(name, _)| *name == port.name || name.is_empty());
+        let shape = fixed(port, given.map(|(_, shape)| &shape[..]))?;
         let (dtype, quantization) = match port.dtype {
             UINT8 => (DType::U8, self.rule_of_input(&port.name, DType::U8)),
             INT8 => (DType::I8, self.rule_of_input(&port.name, DType::I8)),

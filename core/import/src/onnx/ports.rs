@@ -6,12 +6,26 @@ use super::{FLOAT, INT8, UINT8};
 use crate::ImportError;
 use crate::builder::Shape;
 
-pub(super) fn fixed(port: &Port) -> Result<Shape, ImportError> {
+/// The shape of an input, `given` where the file leaves it open.
+pub(super) fn fixed(port: &Port, given: Option<&[u32]>) -> Result<Shape, ImportError> {
+    let name = &port.name;
     let advice = |what: &str| {
-        let name = &port.name;
-        ImportError::File(format!("input {name:?} has {what}: export the model with a fixed shape"))
+        let advice = "export the model with a fixed shape, or give it (import --shape)";
+        ImportError::File(format!("input {name:?} has {what}: {advice}"))
     };
-    let shape = port.shape.as_ref().ok_or_else(|| advice("no shape"))?;
+    let shape = match (&port.shape, given) {
+        (Some(shape), _) => shape.clone(),
+        (None, Some(given)) => vec![None; given.len()],
+        (None, None) => return Err(advice("no shape")),
+    };
+    if let Some(given) = given {
+        let fits =
+            |(own, &given): (&Option<u64>, &u32)| own.is_none_or(|own| own == u64::from(given));
+        if given.len() != shape.len() || given.contains(&0) || !shape.iter().zip(given).all(fits) {
+            return Err(ImportError::File(format!("input {name:?} is not of the shape {given:?}")));
+        }
+        return Ok(given.to_vec());
+    }
     let size = |(axis, size): (usize, &Option<u64>)| match size {
         Some(0) => Err(advice("a dimension of 0")),
         Some(size) => u32::try_from(*size).map_err(|_| advice("a dimension beyond 32 bits")),

@@ -4,7 +4,7 @@ use edgemill_model::graph::{Clamp, Function, Op, Pair, Span};
 use super::moves::{sliced_host, turned};
 use super::{Attribute, Importer};
 use crate::builder::{Live, Out, Value};
-use crate::host::Host;
+use crate::host::{Host, MAX_ELEMENTS};
 use crate::{Refusal, unsupported, wrong};
 
 /// The most steps of a layer.
@@ -14,9 +14,11 @@ const MAX_STEPS: u32 = 512;
 struct Layer {
     kind: Kind,
     hidden: u32,
-    /// The weights of the state, \[hidden, gates\], and their bias.
+    /// Weights of what is read, \[input, gates\], and of the state, \[hidden, gates\], with their biases.
+    read: Value,
+    read_bias: Value,
     state: Value,
-    bias: Value,
+    state_bias: Value,
     /// How far the cell is seen by the gates, each \[hidden\]: input, output, forget.
     peepholes: Option<[Value; 3]>,
     function: Function,
@@ -40,70 +42,94 @@ impl Importer<'_> {
             "GRU" => (Kind::Gru { before: self.int(at, "linear_before_reset", 0) != 0 }, 3),
             _ => (Kind::Plain, 1),
         };
+        let (rows, sizes) = self.read_rows(at)?;
+        let state = self.need_host(at, 2)?;
+        let &[directions, wide, hidden] = &state.shape32()[..] else {
+            return Err(wrong("its weights have other axes than three"));
+        };
+        if wide != gates * hidden || !(1..=2).contains(&directions) {
+            return Err(wrong("its weights do not fit"));
+        }
+        let mut made = [Vec::new(), Vec::new(), Vec::new()];
+        for direction in 0..directions {
+            let layer = self.layer(at, direction, (kind, function), hidden)?;
+            let values = self.one_direction(at, direction, &layer, &rows, sizes)?;
+            made.iter_mut().zip(values).for_each(|(all, value)| all.push(value));
+        }
         let across = self.int(at, "layout", 0) != 0;
+        let orders: [(i64, &[usize]); 3] = [(1, &[2, 0, 1, 3]), (0, &[1, 0, 2]), (0, &[1, 0, 2])];
+        let mut joined = Vec::new();
+        for (values, (along, order)) in made.iter().zip(orders) {
+            let all = self.concat(&Out::default(), values, along)?;
+            let all = self.as_live(all)?;
+            joined.push(if across { turned(all, order)? } else { Value::Live(all) });
+        }
+        Ok(joined)
+    }
+
+    /// What is read, a row for each step and example; and how many steps, examples and columns.
+    fn read_rows(&mut self, at: usize) -> Result<(Value, [u32; 3]), Refusal> {
         let x = self.value(at, 0)?;
         let mut x = self.real_live(&x)?;
-        if across {
+        if self.int(at, "layout", 0) != 0 {
             x = self.as_live(turned(x, &[1, 0, 2])?)?;
         }
         let &[steps, batch, input] = &self.build.logical(&x)[..] else {
             return Err(wrong("its input has other axes than three"));
         };
-        let (weights, state) = (self.need_host(at, 1)?, self.need_host(at, 2)?);
-        let &[directions, wide, hidden] = &state.shape32()[..] else {
-            return Err(wrong("its weights have other axes than three"));
-        };
-        let fits = weights.shape32() == [directions, wide, input] && wide == gates * hidden;
-        if !fits || !(1..=2).contains(&directions) || steps > MAX_STEPS {
-            return Err(unsupported(format!(
-                "weights that do not fit, or more than {MAX_STEPS} steps"
-            )));
+        if steps > MAX_STEPS {
+            return Err(unsupported(format!("{steps} steps: at most {MAX_STEPS} are")));
         }
         self.check_lengths(at, steps)?;
-        let rows =
-            Value::Live(self.build.reshaped("", &Value::Live(x), vec![steps * batch, input])?);
-        let reverse = self.text(at, "direction", "forward") == "reverse";
-        let (mut all, mut last, mut cells) = (Vec::new(), Vec::new(), Vec::new());
-        for direction in 0..directions {
-            let of = |host: &Host| {
-                let mut spans: Vec<Span> = host.shape32().iter().map(|&d| Span::whole(d)).collect();
-                spans[0] = Span { start: direction, step: 1, count: 1 };
-                sliced_host(host, &spans).real().reshaped(host.shape[1..].to_vec())
-            };
-            let (bias, state_bias) = self.biases(at, &of, wide)?;
-            let weights = Value::Host(of(&weights).transposed(&[1, 0]));
-            let read = self.mat_mul(&Out::default(), &rows, &weights, Some(&bias))?;
-            let read = self.build.reshaped("", &read, vec![steps, batch, wide])?;
-            let layer = Layer {
-                kind,
-                hidden,
-                state: Value::Host(of(&state).transposed(&[1, 0])),
-                bias: state_bias,
-                peepholes: self.peepholes(at, &of, hidden)?,
-                function,
-            };
-            let first =
-                [5, 6].map(|index| self.first(at, index, direction, across, [batch, hidden]));
-            let [h, c] = first;
-            let backwards = reverse || direction == 1;
-            let (made, h, c) = self.steps(&layer, &read, [h?, c?], backwards)?;
-            all.push(self.joined_steps(&made, vec![steps, 1, batch, hidden])?);
-            last.push(Value::Live(self.build.reshaped("", &h, vec![1, batch, hidden])?));
-            cells.push(Value::Live(self.build.reshaped("", &c, vec![1, batch, hidden])?));
-        }
-        let all = self.concat(&Out::default(), &all, 1)?;
-        let last = self.concat(&Out::default(), &last, 0)?;
-        let cells = self.concat(&Out::default(), &cells, 0)?;
-        if !across {
-            return Ok(vec![all, last, cells]);
-        }
-        let turn = |this: &mut Self, value: Value, order: &[usize]| {
-            this.as_live(value).and_then(|live| turned(live, order))
+        let rows = self.build.reshaped("", &Value::Live(x), vec![steps * batch, input])?;
+        Ok((Value::Live(rows), [steps, batch, input]))
+    }
+
+    /// The weights of one direction.
+    fn layer(
+        &self,
+        at: usize,
+        direction: u32,
+        (kind, function): (Kind, Function),
+        hidden: u32,
+    ) -> Result<Layer, Refusal> {
+        let of = |index: usize| -> Result<Value, Refusal> {
+            let host = of_direction(&self.need_host(at, index)?, direction)?;
+            if host.shape.len() != 2 {
+                return Err(wrong("its weights have other axes than three"));
+            }
+            Ok(Value::Host(host.transposed(&[1, 0])))
         };
-        Ok(vec![
-            turn(self, all, &[2, 0, 1, 3])?,
-            turn(self, last, &[1, 0, 2])?,
-            turn(self, cells, &[1, 0, 2])?,
+        let (read, state) = (of(1)?, of(2)?);
+        let [read_bias, state_bias] = self.biases(at, direction, &state)?;
+        let peepholes = self.peepholes(at, direction, hidden)?;
+        Ok(Layer { kind, function, hidden, read, read_bias, state, state_bias, peepholes })
+    }
+
+    /// The states of all steps, the last one and the last cell.
+    fn one_direction(
+        &mut self,
+        at: usize,
+        direction: u32,
+        layer: &Layer,
+        rows: &Value,
+        [steps, batch, input]: [u32; 3],
+    ) -> Result<[Value; 3], Refusal> {
+        let weights = self.build.value_shape(&layer.read);
+        if weights[0] != input {
+            return Err(wrong("its weights do not fit its input"));
+        }
+        let read = self.mat_mul(&Out::default(), rows, &layer.read, Some(&layer.read_bias))?;
+        let read = self.build.reshaped("", &read, vec![steps, batch, weights[1]])?;
+        let hidden = layer.hidden;
+        let [h, c] = [5, 6].map(|index| self.first(at, index, direction, [batch, hidden]));
+        let backwards = direction == 1 || self.text(at, "direction", "forward") == "reverse";
+        let (made, h, c) = self.steps(layer, &read, [h?, c?], backwards)?;
+        let all = self.concat(&Out::default(), &made, 0)?;
+        Ok([
+            Value::Live(self.build.reshaped("", &all, vec![steps, 1, batch, hidden])?),
+            Value::Live(self.build.reshaped("", &h, vec![1, batch, hidden])?),
+            Value::Live(self.build.reshaped("", &c, vec![1, batch, hidden])?),
         ])
     }
 
@@ -143,36 +169,28 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// The biases of what is read and of the state.
-    fn biases(
-        &self,
-        at: usize,
-        of: &impl Fn(&Host) -> Host,
-        wide: u32,
-    ) -> Result<(Value, Value), Refusal> {
-        let wide = wide as usize;
+    /// The biases of what is read and of the state, whose weights are \[hidden, gates\].
+    fn biases(&self, at: usize, direction: u32, state: &Value) -> Result<[Value; 2], Refusal> {
+        let wide = self.build.value_shape(state)[1] as usize;
         let list = match self.host(at, 3)? {
-            Some(host) if host.shape.len() == 2 => of(&host).f32s(),
-            Some(_) => return Err(wrong("its bias")),
+            Some(host) => of_direction(&host, direction)?.f32s(),
             None => vec![0.0; 2 * wide],
         };
         if list.len() != 2 * wide {
             return Err(wrong("its bias"));
         }
         let half = |part: &[f32]| Value::Host(Host::floats(vec![wide], part.to_vec()));
-        Ok((half(&list[..wide]), half(&list[wide..])))
+        Ok([half(&list[..wide]), half(&list[wide..])])
     }
 
     fn peepholes(
         &self,
         at: usize,
-        of: &impl Fn(&Host) -> Host,
+        direction: u32,
         hidden: u32,
     ) -> Result<Option<[Value; 3]>, Refusal> {
-        let Some(host) = self.host(at, 7)?.filter(|host| host.shape.len() == 2) else {
-            return Ok(None);
-        };
-        let (list, hidden) = (of(&host).f32s(), hidden as usize);
+        let Some(host) = self.host(at, 7)? else { return Ok(None) };
+        let (list, hidden) = (of_direction(&host, direction)?.f32s(), hidden as usize);
         if list.len() != 3 * hidden {
             return Err(wrong("its peepholes"));
         }
@@ -188,18 +206,20 @@ impl Importer<'_> {
         at: usize,
         index: usize,
         direction: u32,
-        across: bool,
         [batch, hidden]: [u32; 2],
     ) -> Result<Value, Refusal> {
         let given =
             if self.node(at).op == "LSTM" || index == 5 { self.optional(at, index)? } else { None };
         let Some(given) = given else {
             let count = batch as usize * hidden as usize;
+            if count > MAX_ELEMENTS {
+                return Err(unsupported("that many examples"));
+            }
             let zeros = Host::floats(vec![batch as usize, hidden as usize], vec![0.0; count]);
             return Ok(Value::Live(self.as_live(Value::Host(zeros))?));
         };
         let mut live = self.real_live(&given)?;
-        if across {
+        if self.int(at, "layout", 0) != 0 {
             live = self.as_live(turned(live, &[1, 0, 2])?)?;
         }
         let shape = self.build.logical(&live);
@@ -252,7 +272,7 @@ impl Importer<'_> {
 
     /// What was read and the state by its weights.
     fn with_state(&mut self, layer: &Layer, now: &Value, h: &Value) -> Result<Value, Refusal> {
-        let by = self.mat_mul(&Out::default(), h, &layer.state, Some(&layer.bias))?;
+        let by = self.mat_mul(&Out::default(), h, &layer.state, Some(&layer.state_bias))?;
         self.two(Pair::Add, now, &by)
     }
 
@@ -317,7 +337,7 @@ impl Importer<'_> {
         h: &Value,
         before: bool,
     ) -> Result<Value, Refusal> {
-        let by = self.mat_mul(&Out::default(), h, &layer.state, Some(&layer.bias))?;
+        let by = self.mat_mul(&Out::default(), h, &layer.state, Some(&layer.state_bias))?;
         let mut gates = Vec::new();
         for n in 0..2 {
             let (now, by) = (self.gate(layer, now, n)?, self.gate(layer, &by, n)?);
@@ -330,7 +350,7 @@ impl Importer<'_> {
             self.two(Pair::Mul, reset, &by)?
         } else {
             let kept = self.two(Pair::Mul, reset, h)?;
-            let by = self.mat_mul(&Out::default(), &kept, &layer.state, Some(&layer.bias))?;
+            let by = self.mat_mul(&Out::default(), &kept, &layer.state, Some(&layer.state_bias))?;
             self.gate(layer, &by, 2)?
         };
         let now = self.gate(layer, now, 2)?;
@@ -341,9 +361,16 @@ impl Importer<'_> {
         let less = self.two(Pair::Mul, update, &less)?;
         self.two(Pair::Add, &new, &less)
     }
+}
 
-    fn joined_steps(&mut self, made: &[Value], shape: Vec<u32>) -> Result<Value, Refusal> {
-        let all = self.concat(&Out::default(), made, 0)?;
-        Ok(Value::Live(self.build.reshaped("", &all, shape)?))
+/// What a constant has for one direction.
+fn of_direction(host: &Host, direction: u32) -> Result<Host, Refusal> {
+    let mut spans: Vec<Span> = host.shape32().iter().map(|&d| Span::whole(d)).collect();
+    match host.shape.first() {
+        Some(&directions) if directions > direction as usize => {
+            spans[0] = Span { start: direction, step: 1, count: 1 };
+        }
+        _ => return Err(wrong("its weights have too few directions")),
     }
+    Ok(sliced_host(host, &spans).real().reshaped(host.shape[1..].to_vec()))
 }

@@ -154,4 +154,43 @@ impl Importer<'_> {
         let made = self.mat_mul(&Out::default(), &a, &b, None)?;
         self.as_whole(&self.out(at), made)
     }
+
+    /// As ONNX Runtime fuses it: a is quantized by its range, then both are multiplied.
+    pub(super) fn ranged_mat_mul(&mut self, at: usize) -> Result<Value, Refusal> {
+        let made = self.quantize_by_range(at)?;
+        let [bytes, scale, zero] = &made[..] else { return Err(wrong("its range")) };
+        let (bytes, zero) = (self.plain_real(bytes)?, self.plain_real(zero)?);
+        let inner = Out::default();
+        let steps = self.build.pair(&inner, Pair::Sub, Clamp::NONE, [&bytes, &zero])?;
+        let a = self.build.pair(&inner, Pair::Mul, Clamp::NONE, [&steps, scale])?;
+        let (b, bias) = (self.scaled(at, 1, [2, 3])?, self.optional(at, 4)?);
+        self.mat_mul(&self.out(at), &a, &b, bias.as_ref())
+    }
+
+    pub(super) fn scaled_mat_mul(&mut self, at: usize) -> Result<Value, Refusal> {
+        let (a, b) = (self.scaled(at, 0, [2, 4])?, self.scaled(at, 1, [3, 5])?);
+        let bias = self.optional(at, 6)?;
+        self.mat_mul(&self.out(at), &a, &b, bias.as_ref())
+    }
+
+    /// Bytes as real numbers, by a scale and a zero point that are one or one for each column.
+    fn scaled(
+        &mut self,
+        at: usize,
+        index: usize,
+        [scale, zero]: [usize; 2],
+    ) -> Result<Value, Refusal> {
+        let last = self.logical(at, index)?.len().saturating_sub(1);
+        let value = self.centred(at, index, zero, last)?;
+        let scale = self.value(at, scale)?;
+        match (&value, &scale) {
+            (Value::Host(value), Value::Host(scale)) => {
+                let made = value.zip(scale, false, |a, b| a * b);
+                made.map(Value::Host).ok_or_else(|| wrong("its scales"))
+            }
+            (value, scale) => {
+                self.build.pair(&Out::default(), Pair::Mul, Clamp::NONE, [value, scale])
+            }
+        }
+    }
 }

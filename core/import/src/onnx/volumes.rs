@@ -4,9 +4,12 @@ use edgemill_model::graph::{Clamp, Op, Pair, Span};
 use super::Importer;
 use super::moves::{sizes, sliced_host, turned};
 use super::windows::{Frame, Pooling};
-use crate::builder::{Out, Shape, Value};
+use crate::builder::{Live, Out, Shape, Value};
 use crate::host::{Data, Host};
-use crate::{Refusal, wrong};
+use crate::{Refusal, unsupported, wrong};
+
+/// The most layers of filters: each is a convolution.
+const MAX_LAYERS: u32 = 64;
 
 impl Importer<'_> {
     /// A pool over rows and columns, then one over depth: both the greatest and the mean come apart so.
@@ -51,6 +54,11 @@ impl Importer<'_> {
         let (&[n, c, _, h, w], &[k, per, deep, kh, kw]) = (&shape[..], &filters[..]) else {
             return Err(wrong("its filters and its input differ in axes"));
         };
+        if frame.kernel != filters[2..] || deep > MAX_LAYERS {
+            return Err(unsupported(format!(
+                "filters that do not fit, or of more than {MAX_LAYERS} layers"
+            )));
+        }
         let flat = frame.only(1..3);
         if flat.is_nothing() {
             let lines = vec![n, c, shape[2], h * w];
@@ -61,34 +69,16 @@ impl Importer<'_> {
             let depth = self.build.value_shape(&made)[2];
             return Ok(Value::Live(self.build.reshaped("", &made, vec![n, k, depth, h, w])?));
         }
-        let mut wide = self.as_live(x.clone())?;
-        let borders = frame.pads[0].map(i64::from);
-        if borders != [0; 2] {
-            let id = self.build.in_order(&wide)?;
-            let mut pads = vec![[0; 2]; 5];
-            pads[2] = frame.pads[0];
-            let id = self.build.keep("", Op::Pad { borders: pads, value: 0.0 }, &[id])?;
-            wide = self.build.plain(id);
-        }
-        let layers = self.build.logical(&wide);
-        let covered = (deep - 1).checked_mul(frame.dilation[0]).map(|covered| covered + 1);
-        let rest = covered.and_then(|covered| layers[2].checked_sub(covered));
-        let count =
-            rest.ok_or_else(|| wrong("a window larger than its picture"))? / frame.stride[0] + 1;
-        let step = i32::try_from(frame.stride[0]).map_err(|_| wrong("its strides"))?;
+        let (wide, taps) = self.layers(x, frame)?;
+        let (inner, none) = (Out::default(), Clamp::NONE);
         let mut sum: Option<Value> = None;
-        for layer in 0..deep {
-            let mut spans: Vec<Span> = layers.iter().map(|&d| Span::whole(d)).collect();
-            spans[2] = Span { start: layer * frame.dilation[0], step, count };
-            let Value::Live(seen) = self.sliced("", &wide, &spans)? else {
-                return Err(wrong("a constant"));
-            };
-            let seen = turned(seen, &[0, 2, 1, 3, 4])?;
-            let seen = Value::Live(self.build.reshaped("", &seen, vec![n * count, c, h, w])?);
+        for (layer, tap) in (0..deep).zip(&taps) {
+            let seen = self.sliced("", &wide, tap)?;
+            let seen = turned(self.as_live(seen)?, &[0, 2, 1, 3, 4])?;
+            let seen =
+                Value::Live(self.build.reshaped("", &seen, vec![n * tap[2].count, c, h, w])?);
             let filter = self.layer_of(weights, layer, &filters)?;
-            let last = layer + 1 == deep;
-            let (inner, none) = (Out::default(), Clamp::NONE);
-            let (to, end) = if last { (out, clamp) } else { (&inner, none) };
+            let (to, end) = if layer + 1 == deep { (out, clamp) } else { (&inner, none) };
             sum = Some(match sum {
                 None if deep == 1 => {
                     self.slide_conv(out, clamp, groups, &flat, [&seen, &filter], bias)?
@@ -103,8 +93,32 @@ impl Importer<'_> {
         }
         let sum = sum.ok_or_else(|| wrong("a window of nothing"))?;
         let of = self.build.value_shape(&sum);
-        let sum = self.build.reshaped("", &sum, vec![n, count, k, of[2], of[3]])?;
+        let sum = self.build.reshaped("", &sum, vec![n, of[0] / n, k, of[2], of[3]])?;
         turned(sum, &[0, 2, 1, 3, 4])
+    }
+
+    /// x with borders in front and behind, and what each layer of the filters sees of it.
+    fn layers(&mut self, x: &Value, frame: &Frame) -> Result<(Live, Vec<Vec<Span>>), Refusal> {
+        let mut wide = self.as_live(x.clone())?;
+        if frame.pads[0] != [0; 2] {
+            let id = self.build.in_order(&wide)?;
+            let mut borders = vec![[0; 2]; 5];
+            borders[2] = frame.pads[0];
+            let id = self.build.keep("", Op::Pad { borders, value: 0.0 }, &[id])?;
+            wide = self.build.plain(id);
+        }
+        let shape = self.build.logical(&wide);
+        let (deep, stride, dilation) = (frame.kernel[0], frame.stride[0], frame.dilation[0]);
+        let covered = (deep - 1).checked_mul(dilation).and_then(|covered| covered.checked_add(1));
+        let rest = covered.and_then(|covered| shape[2].checked_sub(covered));
+        let count = rest.ok_or_else(|| wrong("a window larger than its picture"))? / stride + 1;
+        let step = i32::try_from(stride).map_err(|_| wrong("its strides"))?;
+        let tap = |layer: u32| {
+            let mut spans: Vec<Span> = shape.iter().map(|&d| Span::whole(d)).collect();
+            spans[2] = Span { start: layer * dilation, step, count };
+            spans
+        };
+        Ok((wide, (0..deep).map(tap).collect()))
     }
 
     /// One layer of filters: what they see at one depth.

@@ -50,6 +50,7 @@ impl Importer<'_> {
                 let (x, out) = (self.value(at, 0)?, self.out(at));
                 self.pool(at, &out, &x, op == "MaxPool")?
             }
+            "MaxUnpool" => self.max_unpool(at)?,
             "LpPool" => self.lp_pool(at)?,
             "GlobalAveragePool" => {
                 let (x, out) = (self.value(at, 0)?, self.out(at));
@@ -189,6 +190,11 @@ impl Importer<'_> {
                 *frame = [0, frame[1].saturating_sub(inner[1])];
             }
             borders = inner;
+        }
+        let places = self.node(at).outputs.get(1).filter(|name| greatest && self.is_read(name));
+        if let Some(name) = places {
+            let places = self.pool_places(at, x, &frame)?;
+            self.values.insert(name.clone(), places);
         }
         let pooling = Pooling { frame, counted: borders, greatest };
         if pooling.frame.kernel.len() == 3 {
