@@ -97,9 +97,11 @@ pub fn graph_in<'a>(path: &Path, bytes: &'a [u8]) -> Result<Graph<'a>, Failure> 
     Graph::from_bytes(bytes, Limits::default()).map_err(|error| named(path, &error))
 }
 
-/// The graph of an ONNX or TensorFlow Lite file.
+/// The graph of an ONNX or TensorFlow Lite file; weights that are kept in files beside it are read from there.
 pub fn import(path: &Path, bytes: &[u8], options: &Options) -> Result<Graph<'static>, Failure> {
-    edgemill_import::import(bytes, options).map_err(|error| named(path, &error))
+    let folder = path.parent().map(Path::to_path_buf);
+    edgemill_import::import(bytes, &Options { folder, ..options.clone() })
+        .map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &dyn Display) -> Failure {

@@ -12,6 +12,8 @@ mod host;
 mod onnx;
 mod tflite;
 
+use std::path::PathBuf;
+
 use edgemill_model::graph::{Graph, GraphError};
 
 /// The largest file that is read, in bytes: as much as a package holds.
@@ -130,6 +132,10 @@ pub struct Options {
     pub channels_last: bool,
     /// Inputs that become constants.
     pub bindings: Vec<Binding>,
+    /// Shapes of inputs that an ONNX file leaves open; without a name, that of the only input.
+    pub shapes: Vec<(String, Vec<u32>)>,
+    /// The folder of an ONNX file, where files of its weights lie beside it. Without it, such a model is refused.
+    pub folder: Option<PathBuf>,
 }
 
 /// Reads an ONNX or a TensorFlow Lite file.

@@ -37,7 +37,7 @@ pub fn compute(
             clamped(spread, *clamp)
         }
         Op::Dense { clamp } => dense(x, inputs[1], bias()?, *clamp),
-        Op::MatMul => x.contiguous()?.broadcast_matmul(&inputs[1].contiguous()?),
+        Op::MatMul => mat_mul(x, inputs[1], shape),
         Op::MaxPool(window) => max_pool2d(x, window),
         Op::AveragePool(window) => average_pool2d(x, window),
         Op::Binary { function, clamp } => clamped(binary(*function, x, inputs[1], shape)?, *clamp),
@@ -63,6 +63,20 @@ pub fn compute(
         Op::Cast => map(x, f32::trunc),
         Op::Detect(of) => detect(of, x, inputs[1], inputs[2]),
     }
+}
+
+/// Products of matrices to `shape`. The axes before them are made one, since more than two are not multiplied.
+fn mat_mul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let Some(outer) = shape.len().checked_sub(2).filter(|&outer| outer > 2) else {
+        return a.contiguous()?.broadcast_matmul(&b.contiguous()?);
+    };
+    let matrices = |x: &Tensor| {
+        let sides = &x.dims()[x.rank() - 2..];
+        let count: usize = shape[..outer].iter().product();
+        let wide = x.broadcast_as([&shape[..outer], sides].concat())?;
+        wide.reshape((count, sides[0], sides[1]))
+    };
+    matrices(a)?.matmul(&matrices(b)?)?.reshape(shape)
 }
 
 /// Each group of filters sees its own group of channels.

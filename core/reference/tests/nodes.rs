@@ -233,3 +233,21 @@ fn inputs_that_do_not_fit_are_refused() {
     let short = reference.run(&[&[1.0]]);
     assert!(matches!(short, Err(ReferenceError::Elements { index: 0, given: 1, needed: 2 })));
 }
+
+#[test]
+fn matrices_are_multiplied_behind_any_axes_and_repeated_along_those_of_one() {
+    let mut graph = Graph::new();
+    let a = input(&mut graph, &[2, 3, 1, 2, 4]);
+    let (b, right) = constant(&mut graph, &[2, 1, 2, 4, 3], 9);
+    let y = graph.node("y", Op::MatMul, &[a, b], Element::F32).expect("a node");
+    let left = values(2 * 3 * 2 * 4, 5);
+    let mut expected = Vec::new();
+    for (n, m, k) in (0..12).map(|at| (at / 6, at / 2 % 3, at % 2)) {
+        for (row, column) in (0..6).map(|at| (at / 3, at % 3)) {
+            let a = |i: usize| left[((n * 3 + m) * 2 + row) * 4 + i];
+            let b = |i: usize| right[((n * 2 + k) * 4 + i) * 3 + column];
+            expected.push((0..4).map(|i| a(i) * b(i)).sum());
+        }
+    }
+    assert_near("matrices", &run(graph, y, &[&left]), &expected);
+}

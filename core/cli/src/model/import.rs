@@ -22,12 +22,29 @@ pub struct Args {
     /// Inputs that an ONNX network reads as pictures take batch, height, width, channel.
     #[arg(long)]
     channels_last: bool,
+    /// The shape of an input that an ONNX file leaves open, as the file orders its axes: x=1,3,224,224.
+    #[arg(long, value_name = "[NAME=]SIZES", value_parser = sizes)]
+    shape: Vec<(String, Vec<u32>)>,
+}
+
+/// The sizes of an input, and its name if one is given.
+fn sizes(text: &str) -> Result<(String, Vec<u32>), String> {
+    let (name, list) = text.rsplit_once('=').unwrap_or(("", text));
+    let sizes: Result<Vec<u32>, _> = list.split(',').map(|size| size.trim().parse()).collect();
+    match sizes {
+        Ok(sizes) if !sizes.contains(&0) => Ok((name.to_owned(), sizes)),
+        _ => Err(format!("{list:?} is no list of sizes, such as 1,3,224,224")),
+    }
 }
 
 /// Imports, and prints what it is.
 pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let bytes = network::read(&args.file)?;
-    let options = Options { channels_last: args.channels_last, ..Options::default() };
+    let options = Options {
+        channels_last: args.channels_last,
+        shapes: args.shape.clone(),
+        ..Options::default()
+    };
     let graph = network::import(&args.file, &bytes, &options)?;
     let written = graph.to_bytes();
     std::fs::write(&args.output, &written)

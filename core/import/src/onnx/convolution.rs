@@ -35,9 +35,26 @@ impl Importer<'_> {
     ) -> Result<Value, Refusal> {
         let (shape, kernel) = (self.build.value_shape(x), self.build.value_shape(weights));
         let frame = self.frame(at, &shape, kernel.get(2..).unwrap_or(&[]), false)?;
+        let groups = size(self.int(at, "group", 1))?;
+        if frame.kernel.len() == 3 {
+            let operands = [Some(x), Some(weights), bias];
+            return self.volume_conv(out, clamp, groups, &frame, operands);
+        }
+        self.slide_conv(out, clamp, groups, &frame, [x, weights], bias)
+    }
+
+    /// A convolution over one or two axes.
+    pub(super) fn slide_conv(
+        &mut self,
+        out: &Out,
+        clamp: Clamp,
+        groups: u32,
+        frame: &Frame,
+        [x, weights]: [&Value; 2],
+        bias: Option<&Value>,
+    ) -> Result<Value, Refusal> {
         let weights = self.filters_last(weights, &[0, 2, 3, 1])?;
         let (window, dilation) = frame.flat()?;
-        let groups = size(self.int(at, "group", 1))?;
         let op = Op::Conv2d { window, dilation, groups, clamp };
         self.on_picture(x, |this, x| this.build.weighted(out, op, x, &weights, bias))
     }

@@ -4,7 +4,7 @@ use edgemill_model::tensor::DType;
 
 use super::{Importer, dtype};
 use crate::builder::{Live, Out, Value, element};
-use crate::host::Host;
+use crate::host::{Data, Host, MAX_ELEMENTS};
 use crate::{Refusal, unsupported, wrong};
 
 impl Importer<'_> {
@@ -56,7 +56,17 @@ impl Importer<'_> {
                 {
                     return Err(unsupported("training_mode"));
                 }
-                self.value(at, 0)?
+                let x = self.value(at, 0)?;
+                if let (Some(mask), "Dropout") = (self.node(at).outputs.get(1), op) {
+                    let shape: Vec<usize> =
+                        self.build.value_shape(&x).iter().map(|&d| d as usize).collect();
+                    if !self.is_read(mask) || shape.iter().product::<usize>() > MAX_ELEMENTS {
+                        return Ok(Some(x));
+                    }
+                    let ones = Data::I(vec![1; shape.iter().product()]);
+                    self.values.insert(mask.clone(), Value::Host(Host { shape, data: ones }));
+                }
+                x
             }
             "Cast" | "CastLike" => self.cast(at, op)?,
             _ => return Ok(None),
@@ -279,6 +289,10 @@ impl Importer<'_> {
                 Value::Host(host) => Some(if host.is_whole() { DType::I32 } else { DType::F32 }),
             }
         };
+        let like = self.input_name(at, 1).and_then(|name| self.kinds.get(name));
+        if self.int(at, "to", 0) == 16 || like == Some(&16) {
+            return Err(unsupported("rounding to 16-bit brain floats"));
+        }
         let bool_to = op == "Cast" && self.int(at, "to", 0) == 9;
         let to = to.ok_or_else(|| unsupported("a type that is neither number nor truth"))?;
         let live = match x {

@@ -31,6 +31,7 @@ impl Importer<'_> {
                     taken.map(|a| shape[usize::try_from(a).unwrap_or(0)].into()).collect(),
                 ));
             }
+            "EyeLike" => return one(self.eye(at)?),
             "Size" => {
                 let count = self.logical(at, 0)?.iter().map(|&d| i64::from(d)).product();
                 return one(Host { shape: Vec::new(), data: Data::I(vec![count]) });
@@ -53,6 +54,19 @@ impl Importer<'_> {
             return Err(wrong(format!("more than {MAX_COMPUTED} elements are made of constants")));
         }
         Ok(Some(made.into_iter().map(Value::Host).collect()))
+    }
+
+    /// 1 on a diagonal.
+    fn eye(&self, at: usize) -> Result<Host, Refusal> {
+        let &[rows, columns] = &self.logical(at, 0)?[..] else {
+            return Err(wrong("a matrix has two axes"));
+        };
+        let (beyond, whole) =
+            (self.int(at, "k", 0), !matches!(self.int(at, "dtype", 1), 1 | 10 | 11));
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let on = |(row, column)| i64::from(column) - i64::from(row) == beyond;
+        let cells = cells.map(|cell| f64::from(u8::from(on(cell)))).collect();
+        Ok(typed(vec![rows as usize, columns as usize], cells, whole))
     }
 
     fn constant(&self, at: usize) -> Result<(Option<u64>, Host), Refusal> {

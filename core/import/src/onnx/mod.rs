@@ -1,29 +1,51 @@
 //! ONNX files, opset 7 to 20 and what newer ones have in common with them.
+mod beside;
+mod borders;
+mod branches;
+mod chosen;
 mod convolution;
+mod einsum;
 mod elementwise;
 mod fold;
+mod fused;
 mod fusion;
+mod losses;
+mod marks;
 mod moves;
 mod normal;
+mod operands;
+mod order;
 mod pieces;
 mod places;
+mod ports;
 mod products;
 mod proto;
 mod quantized;
+mod recurrent;
 mod resize;
+mod rounded;
+mod sampled;
+mod tensors;
+mod unpool;
+mod volumes;
 mod windows;
 
-pub use moves::{mirrored, span};
+pub use borders::mirrored;
+pub use moves::span;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use edgemill_model::graph::Graph;
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
-use crate::builder::{Builder, Live, Out, Shape, Value};
+use crate::builder::{Builder, Live, Value};
 use crate::host::{Data, Host};
-use crate::{Elements, ImportError, Options, Refusal, unsupported, wrong};
+use crate::{Elements, ImportError, Options, Refusal, unsupported};
+use beside::Beside;
+use operands::{axes, axis, size};
+use order::sorted;
+use ports::{bad_type, dtype, fixed};
 use proto::{Attribute, Node, Port};
 
 const FLOAT: u64 = 1;
@@ -33,28 +55,67 @@ const INT8: u64 = 3;
 /// Opsets that operators are read by.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=25;
 
+/// The most branches that are taken in one file, one after another.
+const MAX_BRANCHES: usize = 256;
+
 pub fn import(bytes: &[u8], options: &Options) -> Result<Graph<'static>, ImportError> {
-    let model = proto::model(bytes)?;
+    let mut model = proto::model(bytes, &Beside::new(options.folder.as_deref()))?;
     if !OPSETS.contains(&model.opset) {
         let reason = format!("opset {}; export the model with opset 11 to 20", model.opset);
         return Err(ImportError::File(reason));
     }
+    for _ in 0..=MAX_BRANCHES {
+        match lowered(&model, options)? {
+            Lowered::Whole(graph) => return Ok(graph),
+            Lowered::Until(at, branch) => branches::take(&mut model.graph, at, branch)?,
+        }
+    }
+    Err(ImportError::File(format!("more than {MAX_BRANCHES} branches are taken")))
+}
+
+/// How far the nodes were lowered.
+enum Lowered {
+    Whole(Graph<'static>),
+    /// Until an `If` whose condition is known by then: which branch it takes.
+    Until(usize, &'static str),
+}
+
+fn lowered(model: &proto::Model, options: &Options) -> Result<Lowered, ImportError> {
     let order = sorted(&model.graph)?;
-    let mut importer = Importer::new(&model, options)?;
+    let mut importer = Importer::new(model, options)?;
     for at in order {
         if importer.done.contains(&at) {
             continue;
         }
         let node = &model.graph.nodes[at];
+        if let Some(branch) = importer.branch(at) {
+            return Ok(Lowered::Until(at, branch));
+        }
         let name = label(node);
         importer.lower(at).map_err(|e| e.of(&name, &operator(node)))?;
     }
-    importer.finish()
+    importer.finish().map(Lowered::Whole)
 }
 
 /// A tensor by itself, and its name.
 pub fn tensor(bytes: &[u8]) -> Result<(String, Host), ImportError> {
-    proto::tensor(bytes).map(|(name, _, host)| (name, host))
+    tensors::tensor(bytes, &Beside::default()).map(|(name, _, host)| (name, host))
+}
+
+/// What to say of an operator that no graph has.
+fn advice(op: &str) -> &'static str {
+    match op {
+        "If" => "a condition computed while the model runs: export it with a fixed shape",
+        "NonMaxSuppression" => {
+            "boxes chosen while the model runs: export the model up to its boxes and scores, and let the plugin \
+             decode-detections choose"
+        }
+        "Loop" | "Scan" => {
+            "a body: export the model with the loop unrolled, as the tracing exporter does"
+        }
+        "NonZero" | "Unique" => "a shape that depends on the picture: mask by a product instead",
+        _ => "",
+    }
 }
 
 fn label(node: &Node) -> String {
@@ -67,58 +128,6 @@ fn label(node: &Node) -> String {
 
 fn operator(node: &Node) -> String {
     if node.domain.is_empty() { node.op.clone() } else { format!("{}.{}", node.domain, node.op) }
-}
-
-/// An order in which every node comes after what it reads.
-fn sorted(graph: &proto::Graph) -> Result<Vec<usize>, ImportError> {
-    let mut maker = HashMap::new();
-    for (at, node) in graph.nodes.iter().enumerate() {
-        for output in node.outputs.iter().filter(|o| !o.is_empty()) {
-            if maker.insert(output.as_str(), at).is_some() {
-                return Err(ImportError::File(format!("two nodes make {output:?}")));
-            }
-        }
-    }
-    let mut readers = vec![Vec::new(); graph.nodes.len()];
-    let mut missing = vec![0_usize; graph.nodes.len()];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        let before: HashSet<usize> =
-            node.inputs.iter().filter_map(|i| maker.get(i.as_str()).copied()).collect();
-        missing[at] = before.len();
-        before.into_iter().for_each(|b| readers[b].push(at));
-    }
-    let mut known = vec![false; graph.nodes.len()];
-    let is_live = |at: usize, known: &[bool]| {
-        let made_now = |name: &String| match maker.get(name.as_str()) {
-            Some(&before) => known[before],
-            None => name.is_empty() || graph.constants.contains_key(name),
-        };
-        !graph.nodes[at].inputs.iter().all(made_now)
-    };
-    // What is made of constants alone comes first, since a node looks ahead at what its reader does with them.
-    let mut ready: BTreeSet<(bool, usize)> = (0..missing.len())
-        .filter(|&at| missing[at] == 0)
-        .map(|at| (is_live(at, &known), at))
-        .collect();
-    let mut order = Vec::new();
-    while let Some((live, at)) = ready.pop_first() {
-        order.push(at);
-        known[at] = !live;
-        for &reader in &readers[at] {
-            missing[reader] -= 1;
-            if missing[reader] == 0 {
-                ready.insert((is_live(reader, &known), reader));
-            }
-        }
-    }
-    if order.len() < missing.len() {
-        let at = missing.iter().position(|&m| m > 0).unwrap_or(0);
-        let name = label(&graph.nodes[at]);
-        return Err(ImportError::File(format!(
-            "node {name:?} reads what it makes, by way of others"
-        )));
-    }
-    Ok(order)
 }
 
 struct Importer<'m> {
@@ -184,7 +193,8 @@ impl<'m> Importer<'m> {
     }
 
     fn input(&mut self, port: &Port, options: &Options) -> Result<(), ImportError> {
-        let shape = fixed(port)?;
+        let given = options.shapes.iter().find(|(name, _)| *name == port.name || name.is_empty());
+        let shape = fixed(port, given.map(|(_, shape)| &shape[..]))?;
         let (dtype, quantization) = match port.dtype {
             UINT8 => (DType::U8, self.rule_of_input(&port.name, DType::U8)),
             INT8 => (DType::I8, self.rule_of_input(&port.name, DType::I8)),
@@ -242,10 +252,16 @@ impl<'m> Importer<'m> {
         if let Some(value) = self.window(at, op)? {
             return Ok(vec![value]);
         }
-        match self.piece(at, op)? {
-            Some(value) => Ok(vec![value]),
-            None => Err(unsupported("")),
+        if let Some(value) = self.piece(at, op)? {
+            return Ok(vec![value]);
         }
+        if let Some(values) = self.choice(at, op)? {
+            return Ok(values);
+        }
+        if let Some(values) = self.fused(at, op)? {
+            return Ok(values);
+        }
+        Err(unsupported(advice(op)))
     }
 
     fn set_all(&mut self, at: usize, values: Vec<Value>) -> Result<(), Refusal> {
@@ -292,133 +308,4 @@ impl<'m> Importer<'m> {
         }
         self.build.finish()
     }
-
-    fn node(&self, at: usize) -> &'m Node {
-        &self.graph.nodes[at]
-    }
-
-    fn input_name(&self, at: usize, index: usize) -> Option<&'m str> {
-        self.node(at).inputs.get(index).map(String::as_str).filter(|n| !n.is_empty())
-    }
-
-    fn get(&self, name: &str) -> Result<Value, Refusal> {
-        self.values
-            .get(name)
-            .cloned()
-            .ok_or_else(|| wrong(format!("nothing makes its input {name:?}")))
-    }
-
-    fn value(&self, at: usize, index: usize) -> Result<Value, Refusal> {
-        let name =
-            self.input_name(at, index).ok_or_else(|| wrong(format!("input {index} is missing")))?;
-        self.get(name)
-    }
-
-    fn optional(&self, at: usize, index: usize) -> Result<Option<Value>, Refusal> {
-        self.input_name(at, index).map(|name| self.get(name)).transpose()
-    }
-
-    /// An operand that has to be known now.
-    fn host(&self, at: usize, index: usize) -> Result<Option<Host>, Refusal> {
-        match self.optional(at, index)? {
-            None => Ok(None),
-            Some(Value::Host(host)) => Ok(Some(host)),
-            Some(Value::Live(_)) => {
-                Err(unsupported(format!("input {index} computed while the model runs")))
-            }
-        }
-    }
-
-    fn logical(&self, at: usize, index: usize) -> Result<Shape, Refusal> {
-        Ok(self.build.value_shape(&self.value(at, index)?))
-    }
-
-    fn attribute(&self, at: usize, name: &str) -> Option<&'m Attribute> {
-        self.node(at).attributes.get(name)
-    }
-
-    fn int(&self, at: usize, name: &str, default: i64) -> i64 {
-        if let Some(Attribute::Int(v)) = self.attribute(at, name) { *v } else { default }
-    }
-
-    fn float(&self, at: usize, name: &str, default: f32) -> f32 {
-        if let Some(Attribute::Float(v)) = self.attribute(at, name) { *v } else { default }
-    }
-
-    fn ints(&self, at: usize, name: &str) -> Option<Vec<i64>> {
-        if let Some(Attribute::Ints(v)) = self.attribute(at, name) { Some(v.clone()) } else { None }
-    }
-
-    fn text(&self, at: usize, name: &str, default: &str) -> String {
-        if let Some(Attribute::Text(v)) = self.attribute(at, name) {
-            v.clone()
-        } else {
-            default.into()
-        }
-    }
-
-    /// Whole numbers that are an attribute in old opsets and an input in new ones.
-    fn list(&self, at: usize, name: &str, index: usize) -> Result<Option<Vec<i64>>, Refusal> {
-        if let Some(list) = self.ints(at, name) {
-            return Ok(Some(list));
-        }
-        Ok(self.host(at, index)?.map(|host| host.i64s()))
-    }
-
-    fn out(&self, at: usize) -> Out {
-        self.out_named(self.node(at).outputs.first().map_or("", String::as_str))
-    }
-
-    fn out_named(&self, name: &str) -> Out {
-        Out { name: name.into(), rule: self.rule_of(name) }
-    }
-}
-
-fn fixed(port: &Port) -> Result<Shape, ImportError> {
-    let advice = |what: &str| {
-        let name = &port.name;
-        ImportError::File(format!("input {name:?} has {what}: export the model with a fixed shape"))
-    };
-    let shape = port.shape.as_ref().ok_or_else(|| advice("no shape"))?;
-    let size = |(axis, size): (usize, &Option<u64>)| match size {
-        Some(0) => Err(advice("a dimension of 0")),
-        Some(size) => u32::try_from(*size).map_err(|_| advice("a dimension beyond 32 bits")),
-        None if axis == 0 => Ok(1),
-        None => Err(advice(&format!("a dimension that is not fixed (axis {axis})"))),
-    };
-    shape.iter().enumerate().map(size).collect()
-}
-
-fn bad_type(port: &Port) -> ImportError {
-    ImportError::File(format!("{:?} has elements of ONNX type {}", port.name, port.dtype))
-}
-
-/// The type that a graph holds elements of an ONNX type in.
-fn dtype(onnx: u64) -> Option<DType> {
-    match onnx {
-        FLOAT | 10 | 11 => Some(DType::F32),
-        UINT8 => Some(DType::U8),
-        INT8 => Some(DType::I8),
-        9 => Some(DType::U8),
-        4..=7 | 12 | 13 => Some(DType::I32),
-        _ => None,
-    }
-}
-
-/// An axis counted from the front.
-fn axis(axis: i64, rank: usize) -> Result<usize, Refusal> {
-    let rank = i64::try_from(rank).map_err(|_| wrong("too many axes"))?;
-    let from_front = if axis < 0 { axis + rank } else { axis };
-    usize::try_from(from_front)
-        .ok()
-        .filter(|_| from_front < rank)
-        .ok_or_else(|| wrong(format!("axis {axis} of {rank}")))
-}
-
-fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
-    list.iter().map(|&a| axis(a, rank)).collect()
-}
-
-fn size(value: i64) -> Result<u32, Refusal> {
-    u32::try_from(value).map_err(|_| wrong(format!("{value} where a size is needed")))
 }

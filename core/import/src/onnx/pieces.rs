@@ -94,7 +94,7 @@ impl Importer<'_> {
     }
 
     /// In real numbers unless it is quantized; and whether it was whole.
-    fn as_real(&mut self, x: Value) -> Result<(Value, bool), Refusal> {
+    pub(super) fn as_real(&mut self, x: Value) -> Result<(Value, bool), Refusal> {
         match x {
             Value::Host(host) => {
                 let whole = host.is_whole();
@@ -110,7 +110,7 @@ impl Importer<'_> {
         }
     }
 
-    fn as_whole(&mut self, out: &Out, value: Value) -> Result<Value, Refusal> {
+    pub(super) fn as_whole(&mut self, out: &Out, value: Value) -> Result<Value, Refusal> {
         let Value::Live(live) = value else { return Ok(value) };
         let id = self.build.node(&out.name, Op::Cast, &[live.id], element(DType::I32, None))?;
         Ok(Value::Live(Live { id, ..live }))

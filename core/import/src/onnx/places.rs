@@ -12,8 +12,14 @@ const MAX_PLACES: usize = 1 << 22;
 
 impl Importer<'_> {
     pub(super) fn gather_places(&mut self, at: usize, op: &str) -> Result<Value, Refusal> {
+        let Value::Host(indices) = self.value(at, 1)? else {
+            return if op == "GatherElements" {
+                self.elements_live(at)
+            } else {
+                self.tuples_live(at)
+            };
+        };
         let live = self.live(at, 0)?;
-        let indices = self.host(at, 1)?.ok_or_else(|| wrong("no indices"))?;
         let shape = self.build.logical(&live);
         if op == "GatherElements" {
             let along = axis(self.int(at, "axis", 0), shape.len())?;

@@ -33,6 +33,9 @@ impl Importer<'_> {
                 && shape.last().copied() == columns
         });
         if simple && as_bias {
+            if self.node(at).op != "Gemm" {
+                return self.mat_mul(&Out::default(), &a, &b, c.as_ref());
+            }
             let tail = self.tail(at);
             let out = self.out_named(&tail.name);
             let value = self.clamped_mat_mul(&out, tail.clamp, &a, &b, c.as_ref())?;

@@ -1,20 +1,20 @@
-//! The part of ONNX's protocol buffers (onnx.proto3) that is read. Nothing is recursive but a tensor within an
-//! attribute, and nothing is allocated beyond what the file has bytes for.
+//! The part of ONNX's protocol buffers (onnx.proto3) that is read. Nothing is recursive but graphs within attributes,
+//! which are read to a depth of [`MAX_DEPTH`], and nothing is allocated beyond what the file has bytes for.
 use std::collections::HashMap;
 
-use half::f16;
-
-use crate::host::{Data, Host};
-use crate::{ImportError, MAX_BYTES};
+use super::beside::Beside;
+use super::tensors::tensor;
+use crate::ImportError;
+use crate::host::Host;
 
 /// One field of a message.
-enum Field<'a> {
+pub(super) enum Field<'a> {
     Varint(u64),
     Fixed32(u32),
     Bytes(&'a [u8]),
 }
 
-fn damaged(what: &str) -> ImportError {
+pub(super) fn damaged(what: &str) -> ImportError {
     ImportError::File(format!("this is no ONNX file, or it is damaged: {what}"))
 }
 
@@ -32,7 +32,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, ImportError> {
 }
 
 /// Calls `each` with number and content of every field.
-fn fields<'a>(
+pub(super) fn fields<'a>(
     mut bytes: &'a [u8],
     mut each: impl FnMut(u64, Field<'a>) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
@@ -66,8 +66,18 @@ fn fields<'a>(
     Ok(())
 }
 
-fn text(bytes: &[u8]) -> Result<String, ImportError> {
+pub(super) fn text(bytes: &[u8]) -> Result<String, ImportError> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| damaged("a name is not UTF-8"))
+}
+
+/// How deep branches lie within branches.
+const MAX_DEPTH: usize = 8;
+
+/// What is read beside the bytes of a file, and how deep within.
+#[derive(Clone, Copy)]
+struct Within<'b> {
+    beside: &'b Beside,
+    depth: usize,
 }
 
 #[derive(Default)]
@@ -76,7 +86,7 @@ pub struct Model {
     pub graph: Graph,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Graph {
     pub nodes: Vec<Node>,
     /// With the ONNX number of their type.
@@ -93,7 +103,7 @@ pub struct Port {
     pub shape: Option<Vec<Option<u64>>>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Node {
     pub name: String,
     pub op: String,
@@ -103,26 +113,31 @@ pub struct Node {
     pub attributes: HashMap<String, Attribute>,
 }
 
+#[derive(Clone)]
 pub enum Attribute {
     Int(i64),
     Float(f32),
     Text(String),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
+    Texts(Vec<String>),
     /// With the ONNX number of its type.
     Tensor(u64, Host),
-    /// A graph, or another kind that no supported operator has.
+    /// A branch.
+    Graph(Graph),
+    /// Another kind, which no supported operator has.
     Other,
 }
 
-pub fn model(bytes: &[u8]) -> Result<Model, ImportError> {
+pub fn model(bytes: &[u8], beside: &Beside) -> Result<Model, ImportError> {
+    let within = Within { beside, depth: 0 };
     let mut made = Model::default();
     let mut graphs = 0;
     fields(bytes, |number, field| {
         match (number, field) {
             (7, Field::Bytes(bytes)) => {
                 graphs += 1;
-                made.graph = graph(bytes)?;
+                made.graph = graph(bytes, within)?;
             }
             (8, Field::Bytes(bytes)) => {
                 let (domain, version) = opset(bytes)?;
@@ -153,14 +168,14 @@ fn opset(bytes: &[u8]) -> Result<(String, i64), ImportError> {
     Ok((domain, version))
 }
 
-fn graph(bytes: &[u8]) -> Result<Graph, ImportError> {
+fn graph(bytes: &[u8], within: Within<'_>) -> Result<Graph, ImportError> {
     let mut made = Graph::default();
     fields(bytes, |number, field| {
         let Field::Bytes(bytes) = field else { return Ok(()) };
         match number {
-            1 => made.nodes.push(node(bytes)?),
+            1 => made.nodes.push(node(bytes, within)?),
             5 => {
-                let (name, dtype, host) = tensor(bytes)?;
+                let (name, dtype, host) = tensor(bytes, within.beside)?;
                 made.constants.insert(name, (dtype, host));
             }
             11 => made.inputs.push(port(bytes)?),
@@ -176,7 +191,7 @@ fn graph(bytes: &[u8]) -> Result<Graph, ImportError> {
     Ok(made)
 }
 
-fn node(bytes: &[u8]) -> Result<Node, ImportError> {
+fn node(bytes: &[u8], within: Within<'_>) -> Result<Node, ImportError> {
     let mut made = Node::default();
     fields(bytes, |number, field| {
         let Field::Bytes(bytes) = field else { return Ok(()) };
@@ -186,7 +201,7 @@ fn node(bytes: &[u8]) -> Result<Node, ImportError> {
             3 => made.name = text(bytes)?,
             4 => made.op = text(bytes)?,
             5 => {
-                let (name, attribute) = attribute(bytes)?;
+                let (name, attribute) = attribute(bytes, within)?;
                 made.attributes.insert(name, attribute);
             }
             7 => made.domain = text(bytes)?,
@@ -197,9 +212,9 @@ fn node(bytes: &[u8]) -> Result<Node, ImportError> {
     Ok(made)
 }
 
-fn attribute(bytes: &[u8]) -> Result<(String, Attribute), ImportError> {
+fn attribute(bytes: &[u8], within: Within<'_>) -> Result<(String, Attribute), ImportError> {
     let mut name = String::new();
-    let (mut ints, mut floats, mut kind) = (Vec::new(), Vec::new(), 0);
+    let (mut ints, mut floats, mut texts, mut kind) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let mut single = None;
     fields(bytes, |number, field| {
         match (number, field) {
@@ -210,11 +225,19 @@ fn attribute(bytes: &[u8]) -> Result<(String, Attribute), ImportError> {
                 single = Some(Attribute::Text(String::from_utf8_lossy(bytes).into_owned()));
             }
             (5, Field::Bytes(bytes)) => {
-                let (_, dtype, host) = tensor(bytes)?;
+                let (_, dtype, host) = tensor(bytes, within.beside)?;
                 single = Some(Attribute::Tensor(dtype, host));
+            }
+            (6, Field::Bytes(bytes)) => {
+                if within.depth == MAX_DEPTH {
+                    return Err(damaged("branches within branches without end"));
+                }
+                let deeper = Within { depth: within.depth + 1, ..within };
+                single = Some(Attribute::Graph(graph(bytes, deeper)?));
             }
             (7, field) => floats32(field, &mut floats)?,
             (8, field) => integers(field, &mut ints)?,
+            (9, Field::Bytes(bytes)) => texts.push(String::from_utf8_lossy(bytes).into_owned()),
             (20, Field::Varint(v)) => kind = v,
             _ => {}
         }
@@ -223,6 +246,7 @@ fn attribute(bytes: &[u8]) -> Result<(String, Attribute), ImportError> {
     let value = match kind {
         6 => Attribute::Floats(floats),
         7 => Attribute::Ints(ints),
+        8 => Attribute::Texts(texts),
         0 if !ints.is_empty() => Attribute::Ints(ints),
         1 => single.unwrap_or(Attribute::Float(0.0)),
         2 => single.unwrap_or(Attribute::Int(0)),
@@ -232,7 +256,7 @@ fn attribute(bytes: &[u8]) -> Result<(String, Attribute), ImportError> {
     Ok((name, value))
 }
 
-fn integers(field: Field<'_>, to: &mut Vec<i64>) -> Result<(), ImportError> {
+pub(super) fn integers(field: Field<'_>, to: &mut Vec<i64>) -> Result<(), ImportError> {
     match field {
         Field::Varint(v) => to.push(v.cast_signed()),
         Field::Bytes(mut bytes) => {
@@ -245,7 +269,7 @@ fn integers(field: Field<'_>, to: &mut Vec<i64>) -> Result<(), ImportError> {
     Ok(())
 }
 
-fn floats32(field: Field<'_>, to: &mut Vec<f32>) -> Result<(), ImportError> {
+pub(super) fn floats32(field: Field<'_>, to: &mut Vec<f32>) -> Result<(), ImportError> {
     match field {
         Field::Fixed32(bits) => to.push(f32::from_bits(bits)),
         Field::Bytes(bytes) => {
@@ -297,102 +321,5 @@ fn tensor_type(bytes: &[u8], made: &mut Port) -> Result<(), ImportError> {
             _ => {}
         }
         Ok(())
-    })
-}
-
-/// A tensor, its name and the number of its type. Quantized elements are whole numbers here: their rule stands elsewhere.
-pub fn tensor(bytes: &[u8]) -> Result<(String, u64, Host), ImportError> {
-    let (mut name, mut dims, mut dtype) = (String::new(), Vec::new(), 0);
-    let (mut floats, mut ints, mut doubles) = (Vec::new(), Vec::new(), Vec::new());
-    let mut raw = None;
-    fields(bytes, |number, field| {
-        match (number, field) {
-            (1, field) => integers(field, &mut dims)?,
-            (2, Field::Varint(v)) => dtype = v,
-            (4, field) => floats32(field, &mut floats)?,
-            (5 | 7 | 11, field) => integers(field, &mut ints)?,
-            (8, Field::Bytes(bytes)) => name = text(bytes)?,
-            (9, Field::Bytes(bytes)) => raw = Some(bytes),
-            (10, Field::Bytes(bytes)) => {
-                doubles.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)));
-            }
-            (14, Field::Varint(1)) => {
-                let advice = "its weights are in another file: save the model as one file";
-                return Err(ImportError::File(advice.into()));
-            }
-            _ => {}
-        }
-        Ok(())
-    })?;
-    let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-    let shape = shape.ok_or_else(|| damaged("a dimension below 0"))?;
-    let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
-    let count =
-        count.filter(|&n| n <= MAX_BYTES).ok_or_else(|| damaged("a tensor is too large"))?;
-    let data = match raw {
-        Some(raw) => from_raw(dtype, raw)?,
-        None => from_lists(dtype, floats, ints, &doubles)?,
-    };
-    let given = match &data {
-        Data::F(e) => e.len(),
-        Data::I(e) => e.len(),
-        Data::Q(q) => q.elements.len(),
-    };
-    if given != count {
-        return Err(damaged(&format!("tensor {name:?} has {given} elements, its shape {count}")));
-    }
-    Ok((name, dtype, Host { shape, data }))
-}
-
-fn kind_refused(dtype: u64) -> ImportError {
-    ImportError::File(format!("tensors of ONNX type {dtype} (text, complex, …) are not supported"))
-}
-
-/// In single precision, if it holds them.
-#[expect(clippy::cast_possible_truncation, reason = "double precision becomes single")]
-fn narrowed(doubles: Vec<f64>) -> Result<Vec<f32>, ImportError> {
-    if doubles.iter().any(|d| d.is_finite() && d.abs() > f32::MAX.into()) {
-        return Err(ImportError::File("a number is beyond single precision".into()));
-    }
-    Ok(doubles.into_iter().map(|d| d as f32).collect())
-}
-
-fn from_raw(dtype: u64, raw: &[u8]) -> Result<Data, ImportError> {
-    fn all<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-        raw.as_chunks().0.iter().map(|&b| f(b)).collect()
-    }
-    Ok(match dtype {
-        1 => Data::F(all(raw, f32::from_le_bytes)),
-        10 => Data::F(all(raw, |b| f16::from_le_bytes(b).to_f32())),
-        11 => Data::F(narrowed(all(raw, f64::from_le_bytes))?),
-        2 | 9 => Data::I(raw.iter().map(|&b| b.into()).collect()),
-        3 => Data::I(raw.iter().map(|&b| b.cast_signed().into()).collect()),
-        4 => Data::I(all(raw, |b| u16::from_le_bytes(b).into())),
-        5 => Data::I(all(raw, |b| i16::from_le_bytes(b).into())),
-        6 => Data::I(all(raw, |b| i32::from_le_bytes(b).into())),
-        7 => Data::I(all(raw, i64::from_le_bytes)),
-        12 => Data::I(all(raw, |b| u32::from_le_bytes(b).into())),
-        13 => Data::I(all(raw, |b| u64::from_le_bytes(b).cast_signed())),
-        other => return Err(kind_refused(other)),
-    })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "as the format stores them"
-)]
-fn from_lists(
-    dtype: u64,
-    floats: Vec<f32>,
-    ints: Vec<i64>,
-    doubles: &[f64],
-) -> Result<Data, ImportError> {
-    Ok(match dtype {
-        1 => Data::F(floats),
-        10 => Data::F(ints.iter().map(|&i| f16::from_bits(i as u16).to_f32()).collect()),
-        11 => Data::F(narrowed(doubles.to_vec())?),
-        2..=7 | 9 | 12 | 13 => Data::I(ints),
-        other => return Err(kind_refused(other)),
     })
 }

@@ -52,6 +52,8 @@ impl Importer<'_> {
                 self.global_mean(&out, &x)?
             }
             "QGemm" => self.q_gemm(at)?,
+            "ConvInteger" => self.whole_conv(at)?,
+            "MatMulInteger" => self.whole_mat_mul(at)?,
             _ => return Ok(None),
         }))
     }
@@ -128,7 +130,9 @@ impl Importer<'_> {
                 Ok(Value::Host(quantize_host(&host, scales, zeros, along)))
             }
             Value::Live(live) => {
-                let rule = self.need_rule(at, 1, 2)?;
+                let Some(rule) = self.rule_at(at, 1, 2) else {
+                    return self.quantize_live(at, &live);
+                };
                 let id = self.build.quantized(&name, live.id, rule)?;
                 Ok(Value::Live(Live { id, ..live }))
             }
@@ -162,7 +166,13 @@ impl Importer<'_> {
 
     fn dequantize(&mut self, at: usize) -> Result<Value, Refusal> {
         match self.value(at, 0)? {
-            Value::Live(live) => self.with_rule(live, at, 1, 2).map(Value::Live),
+            Value::Live(live) => {
+                let of = self.build.element(live.id);
+                if of.quantization.is_none() && of.dtype != DType::F32 {
+                    return self.dequantize_live(at, &live);
+                }
+                self.with_rule(live, at, 1, 2).map(Value::Live)
+            }
             Value::Host(host) => self.dequantize_host(at, &host, 1, 2),
         }
     }

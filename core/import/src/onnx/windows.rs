@@ -6,13 +6,39 @@ use crate::builder::{Live, Out, Value};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
-/// A window in the file's words; one or two axes.
+/// A window in the file's words; one to three axes.
 pub(super) struct Frame {
     pub kernel: Vec<u32>,
     pub stride: Vec<u32>,
     pub dilation: Vec<u32>,
     /// Before and after, for each axis.
     pub pads: Vec<[u32; 2]>,
+}
+
+/// How a pool is done.
+pub(super) struct Pooling {
+    pub frame: Frame,
+    /// Borders of zeros that count, for each axis.
+    counted: Vec<[u32; 2]>,
+    greatest: bool,
+}
+
+impl Pooling {
+    /// That of some of its axes.
+    pub fn only(&self, axes: std::ops::Range<usize>) -> Self {
+        let counted = self.counted[axes.clone()].to_vec();
+        Self { frame: self.frame.only(axes), counted, greatest: self.greatest }
+    }
+
+    /// With an axis behind along which nothing is done.
+    pub fn with_columns(mut self) -> Self {
+        self.counted.push([0; 2]);
+        Self { frame: self.frame.with_columns(), ..self }
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.frame.is_nothing() && self.counted.iter().all(|p| *p == [0; 2])
+    }
 }
 
 impl Importer<'_> {
@@ -24,6 +50,7 @@ impl Importer<'_> {
                 let (x, out) = (self.value(at, 0)?, self.out(at));
                 self.pool(at, &out, &x, op == "MaxPool")?
             }
+            "MaxUnpool" => self.max_unpool(at)?,
             "LpPool" => self.lp_pool(at)?,
             "GlobalAveragePool" => {
                 let (x, out) = (self.value(at, 0)?, self.out(at));
@@ -93,8 +120,8 @@ impl Importer<'_> {
             None => kernel.to_vec(),
         };
         let rank = kernel.len();
-        if !(1..=2).contains(&rank) || x.len() != rank + 2 {
-            return Err(unsupported(format!("{rank} spatial axes: one or two are")));
+        if !(1..=3).contains(&rank) || x.len() != rank + 2 {
+            return Err(unsupported(format!("{rank} spatial axes: one to three are")));
         }
         let list = |name: &str| -> Result<Vec<u32>, Refusal> {
             let list = self.ints(at, name).unwrap_or_else(|| vec![1; rank]);
@@ -156,23 +183,45 @@ impl Importer<'_> {
             return Err(unsupported("dilations"));
         }
         let counted = !greatest && self.int(at, "count_include_pad", 0) != 0;
-        let pads = self.ints(at, "pads").unwrap_or_default();
         let inner = self.pads(at, &shape[2..], &frame)?;
-        let has_pads = pads.iter().any(|&p| p != 0) || inner.iter().any(|p| *p != [0; 2]);
-        if counted && has_pads {
+        let mut borders = vec![[0; 2]; inner.len()];
+        if counted && inner.iter().any(|p| *p != [0; 2]) {
             for (frame, inner) in frame.pads.iter_mut().zip(&inner) {
                 *frame = [0, frame[1].saturating_sub(inner[1])];
             }
+            borders = inner;
         }
-        let (window, dilation) = frame.flat()?;
-        let line = inner.len() == 1;
+        let places = self.node(at).outputs.get(1).filter(|name| greatest && self.is_read(name));
+        if let Some(name) = places {
+            let places = self.pool_places(at, x, &frame)?;
+            self.values.insert(name.clone(), places);
+        }
+        let pooling = Pooling { frame, counted: borders, greatest };
+        if pooling.frame.kernel.len() == 3 {
+            return self.volume_pool(out, x, &pooling);
+        }
+        self.slide(out, x, &pooling)
+    }
+
+    /// A pool over one or two axes.
+    pub(super) fn slide(
+        &mut self,
+        out: &Out,
+        x: &Value,
+        pooling: &Pooling,
+    ) -> Result<Value, Refusal> {
+        let (window, dilation) = pooling.frame.flat()?;
+        let borders = match pooling.counted[..] {
+            [columns] => [[0; 2], columns],
+            [rows, columns] => [rows, columns],
+            _ => return Err(unsupported("three spatial axes")),
+        };
         self.on_picture(x, |this, mut x| {
-            if counted && has_pads {
-                let [rows, columns] = if line { [[0; 2], inner[0]] } else { [inner[0], inner[1]] };
-                let borders = vec![[0; 2], rows, columns, [0; 2]];
+            if borders != [[0; 2]; 2] {
+                let borders = vec![[0; 2], borders[0], borders[1], [0; 2]];
                 x = this.build.keep("", Op::Pad { borders, value: 0.0 }, &[x])?;
             }
-            if greatest {
+            if pooling.greatest {
                 let x = if this.build.is_int8(x) { x } else { this.build.real(x)? };
                 if dilation != [1; 2] {
                     return this.dilated_max(x, &window, dilation);
@@ -248,6 +297,31 @@ impl Importer<'_> {
 }
 
 impl Frame {
+    /// That of some of its axes.
+    pub fn only(&self, axes: std::ops::Range<usize>) -> Self {
+        Self {
+            kernel: self.kernel[axes.clone()].to_vec(),
+            stride: self.stride[axes.clone()].to_vec(),
+            dilation: self.dilation[axes.clone()].to_vec(),
+            pads: self.pads[axes].to_vec(),
+        }
+    }
+
+    /// With an axis behind along which it is one element wide.
+    pub fn with_columns(mut self) -> Self {
+        self.kernel.push(1);
+        self.stride.push(1);
+        self.dilation.push(1);
+        self.pads.push([0; 2]);
+        self
+    }
+
+    /// Whether it sees each element by itself.
+    pub fn is_nothing(&self) -> bool {
+        let ones = |of: &[u32]| of.iter().all(|&n| n == 1);
+        ones(&self.kernel) && ones(&self.stride) && self.pads.iter().all(|p| *p == [0; 2])
+    }
+
     /// In two axes.
     pub fn flat(&self) -> Result<(Window, [u32; 2]), Refusal> {
         let two = |of: &[u32]| if let &[one] = of { [1, one] } else { [of[0], of[1]] };

@@ -38,8 +38,18 @@ pub fn node_with(
     output: &str,
     attributes: &[(&str, &[usize])],
 ) -> Vec<u8> {
+    node_giving(op, inputs, &[output], attributes)
+}
+
+/// A node of several outputs with such attributes.
+pub fn node_giving(
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attributes: &[(&str, &[usize])],
+) -> Vec<u8> {
     let mut content: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
-    content.extend(field(2, output.as_bytes()));
+    content.extend(outputs.iter().flat_map(|o| field(2, o.as_bytes())));
     content.extend(field(4, op.as_bytes()));
     for (name, list) in attributes {
         let list: Vec<u8> = list.iter().flat_map(|&n| varint(n)).collect();
@@ -47,6 +57,57 @@ pub fn node_with(
             .extend(field(5, &[field(1, name.as_bytes()), field(8, &list), whole(20, 7)].concat()));
     }
     field(1, &content)
+}
+
+/// A node with one attribute that is text.
+pub fn node_saying(op: &str, inputs: &[&str], output: &str, name: &str, text: &str) -> Vec<u8> {
+    node_text_in("", op, inputs, output, name, text)
+}
+
+/// The same in a domain of operators.
+pub fn node_text_in(
+    domain: &str,
+    op: &str,
+    inputs: &[&str],
+    output: &str,
+    name: &str,
+    text: &str,
+) -> Vec<u8> {
+    let said = [field(1, name.as_bytes()), field(4, text.as_bytes()), whole(20, 3)].concat();
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
+    let rest = [field(2, output.as_bytes()), field(4, op.as_bytes()), field(5, &said)].concat();
+    field(1, &[inputs, rest, field(7, domain.as_bytes())].concat())
+}
+
+/// A node with one attribute that is a whole number.
+pub fn node_number(op: &str, inputs: &[&str], output: &str, name: &str, number: usize) -> Vec<u8> {
+    let said = [field(1, name.as_bytes()), whole(3, number), whole(20, 2)].concat();
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
+    let rest = [field(2, output.as_bytes()), field(4, op.as_bytes()), field(5, &said)].concat();
+    field(1, &[inputs, rest].concat())
+}
+
+/// An `If` of two branches, each some nodes that make `made`.
+pub fn branches(condition: &str, output: &str, made: &str, branches: [&[Vec<u8>]; 2]) -> Vec<u8> {
+    let mut content = [field(1, condition.as_bytes()), field(2, output.as_bytes())].concat();
+    content.extend(field(4, b"If"));
+    for (name, nodes) in ["then_branch", "else_branch"].iter().zip(branches) {
+        let graph = [nodes.concat(), field(12, &field(1, made.as_bytes()))].concat();
+        let branch = [field(1, name.as_bytes()), field(6, &graph), whole(20, 5)].concat();
+        content.extend(field(5, &branch));
+    }
+    field(1, &content)
+}
+
+/// A tensor of real numbers whose bytes lie in another file.
+pub fn kept_in(name: &str, shape: &[usize], entries: &[(&str, &str)]) -> Vec<u8> {
+    let mut content: Vec<u8> = shape.iter().flat_map(|&d| whole(1, d)).collect();
+    content.extend([whole(2, FLOAT.into()), field(8, name.as_bytes())].concat());
+    for (key, value) in entries {
+        content.extend(field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat()));
+    }
+    content.extend(whole(14, 1));
+    content
 }
 
 /// A constant that a node gives.
@@ -67,8 +128,10 @@ pub fn floats(name: &str, shape: &[usize], elements: &[f32]) -> Vec<u8> {
     tensor(name, FLOAT, shape, &raw)
 }
 
+/// An input or output; a size of 0 is left open.
 fn port(name: &str, dtype: u8, shape: &[usize]) -> Vec<u8> {
-    let dims: Vec<u8> = shape.iter().flat_map(|&d| field(1, &whole(1, d))).collect();
+    let dim = |&d: &usize| if d == 0 { field(1, &field(2, b"n")) } else { field(1, &whole(1, d)) };
+    let dims: Vec<u8> = shape.iter().flat_map(dim).collect();
     let of = field(1, &[whole(1, dtype.into()), field(2, &dims)].concat());
     [field(1, name.as_bytes()), field(2, &of)].concat()
 }
