@@ -1,6 +1,6 @@
 //! Which range each value of a graph takes, found by running it on pictures.
 use candle_core::Tensor;
-use edgemill_model::graph::{Graph, Source};
+use edgemill_model::graph::{Graph, Source, Value};
 use edgemill_reference::{Reference, ReferenceError};
 
 use crate::recipe::Calibration;
@@ -42,7 +42,8 @@ fn share(part: u16) -> f32 {
     f32::from(part) / f32::from(PARTS)
 }
 
-/// The range of each value of `graph` over all `inputs`, in the graph's order; constants have none.
+/// The range of each value of `graph` over all `inputs`, in the graph's order; constants have none. Those values that `whole`
+/// names are covered entirely. `done` is called after each run, of which there are [`runs`] times as many as inputs.
 ///
 /// # Errors
 /// An input that does not fit, or a graph that does not run.
@@ -50,23 +51,56 @@ pub fn ranges(
     graph: &Graph<'_>,
     inputs: &[&[f32]],
     calibration: Calibration,
+    whole: &[bool],
+    done: &mut dyn FnMut(),
 ) -> Result<Vec<Range>, ReferenceError> {
     let reference = Reference::new(graph)?;
     let mut ranges = vec![Range::NONE; graph.values().len()];
-    for_each_value(graph, &reference, inputs, |index, elements| {
+    for_each_value(graph, &reference, inputs, done, |index, elements| {
         elements.iter().for_each(|&element| ranges[index].include(element));
     })?;
-    if calibration != Calibration::MinMax {
-        let mut histograms: Vec<Histogram> = ranges.iter().map(|&r| Histogram::new(r)).collect();
-        for_each_value(graph, &reference, inputs, |index, elements| {
-            elements.iter().for_each(|&element| histograms[index].count(element));
-        })?;
-        let cut = match calibration {
-            Calibration::Mse => Histogram::fitted,
-            _ => Histogram::trimmed,
-        };
-        ranges = histograms.iter().map(cut).collect();
-    }
+    let cut = match calibration {
+        Calibration::MinMax => return Ok(ranges),
+        Calibration::Mse => Histogram::fitted,
+        Calibration::Percentile => Histogram::trimmed,
+    };
+    let mut histograms: Vec<Histogram> = ranges.iter().map(|&r| Histogram::new(r)).collect();
+    for_each_value(graph, &reference, inputs, done, |index, elements| {
+        elements.iter().for_each(|&element| histograms[index].count(element));
+    })?;
+    let cut = |(at, histogram): (usize, &Histogram)| {
+        if whole.get(at) == Some(&true) { histogram.range } else { cut(histogram) }
+    };
+    Ok(histograms.iter().enumerate().map(cut).collect())
+}
+
+/// How often [`ranges`] runs every input.
+#[must_use]
+pub fn runs(calibration: Calibration) -> usize {
+    if calibration == Calibration::MinMax { 1 } else { 2 }
+}
+
+/// The range of each channel, along the innermost axis, of each value that a node makes of four axes.
+///
+/// # Errors
+/// As [`ranges`].
+pub fn channel_ranges(
+    graph: &Graph<'_>,
+    inputs: &[&[f32]],
+    done: &mut dyn FnMut(),
+) -> Result<Vec<Vec<Range>>, ReferenceError> {
+    let channels = |value: &Value<'_>| match (value.source(), &value.spec().shape[..]) {
+        (Source::Node(_), &[_, _, _, channels]) => channels as usize,
+        _ => 0,
+    };
+    let mut ranges: Vec<Vec<Range>> =
+        graph.values().iter().map(|value| vec![Range::NONE; channels(value)]).collect();
+    for_each_value(graph, &Reference::new(graph)?, inputs, done, |index, elements| {
+        let ranges = &mut ranges[index];
+        for pixel in elements.chunks_exact(ranges.len().max(1)) {
+            ranges.iter_mut().zip(pixel).for_each(|(range, &element)| range.include(element));
+        }
+    })?;
     Ok(ranges)
 }
 
@@ -74,6 +108,7 @@ fn for_each_value(
     graph: &Graph<'_>,
     reference: &Reference,
     inputs: &[&[f32]],
+    done: &mut dyn FnMut(),
     mut look: impl FnMut(usize, &[f32]),
 ) -> Result<(), ReferenceError> {
     for input in inputs {
@@ -87,6 +122,7 @@ fn for_each_value(
                 );
             }
         }
+        done();
     }
     Ok(())
 }

@@ -48,7 +48,8 @@ pub fn compress(trained: &Trained, dataset: &Dataset) -> Result<Compressed, Lear
         let graph =
             Graph::from_bytes(&outcome.graph, Limits::default()).map_err(LearnError::graph)?;
         let calibration = trained.recipe.quantize.calibration;
-        let ranges = ranges(&graph, &inputs, calibration).map_err(LearnError::graph)?;
+        let ranges = ranges(&graph, &inputs, calibration, &[], &mut || ());
+        let ranges = ranges.map_err(LearnError::graph)?;
         let int8 = quantize(&graph, &[rule], &ranges, Outputs::Int8).map_err(LearnError::graph)?;
         let right = right(&int8, rule, dataset.validation())?;
         Ok(Int8 { graph: int8.to_bytes(), right })

@@ -19,6 +19,7 @@ mod compress;
 mod confusion;
 pub mod contract;
 pub mod dataset;
+mod equalize;
 mod error;
 mod evaluate;
 mod flat;
@@ -30,6 +31,7 @@ pub mod quantize;
 pub mod recipe;
 mod report;
 mod runner;
+mod ties;
 mod train;
 mod trained;
 

@@ -73,7 +73,9 @@ fn each_part_of_a_detector_s_end_keeps_its_own_precision() {
     let graph = network();
     let pixels: Vec<u8> = (0..192_u8).map(|i| i.wrapping_mul(151)).collect();
     let pictures = [RgbPicture::new(8, 8, pixels.clone()).unwrap()];
-    let int8 = quantize_imported(&graph, &contract(), &pictures, Calibration::MinMax).unwrap();
+    let int8 =
+        quantize_imported(&graph, &contract(), &pictures, Calibration::MinMax, &mut |_, _| ())
+            .unwrap();
     let output = int8.value(int8.outputs()[0]);
     assert_eq!((output.name(), output.spec()), ("rows", &spec(&[1, 64, 12])));
     let real: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 127.5 - 1.0).collect();
@@ -100,9 +102,12 @@ fn what_int8_has_no_form_for_is_named() {
     graph.output(z).unwrap();
     let pictures = [RgbPicture::new(8, 8, vec![9; 192]).unwrap()];
     let contract = contract();
-    let error = quantize_imported(&graph, &contract, &pictures, Calibration::MinMax).unwrap_err();
+    let error =
+        quantize_imported(&graph, &contract, &pictures, Calibration::MinMax, &mut |_, _| ())
+            .unwrap_err();
     assert!(error.to_string().contains("power"), "{error}");
     let none = Contract { picture: None, ..contract };
-    let error = quantize_imported(&graph, &none, &pictures, Calibration::MinMax).unwrap_err();
+    let error = quantize_imported(&graph, &none, &pictures, Calibration::MinMax, &mut |_, _| ())
+        .unwrap_err();
     assert!(error.to_string().contains("networks of one picture"), "{error}");
 }

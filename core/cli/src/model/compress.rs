@@ -91,7 +91,10 @@ fn imported(args: &Args, contract: &Path, to: &Path) -> Result<(usize, usize), F
         Covered::Percentile => Calibration::Percentile,
         Covered::Mse => Calibration::Mse,
     };
-    let int8 = quantize_imported(&graph, &contract, &pictures, calibration);
+    let bar = Bar::new("runs", 0);
+    let mut progress = |done: usize, of: usize| bar.at(done as u64, of as u64);
+    let int8 = quantize_imported(&graph, &contract, &pictures, calibration, &mut progress);
+    bar.done();
     let int8 = int8.map_err(Failure::model)?.to_bytes();
     std::fs::write(to, &int8)
         .map_err(|error| Failure::model(format!("{}: {error}", to.display())))?;
