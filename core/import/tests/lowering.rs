@@ -79,6 +79,37 @@ fn what_is_computed_between_is_not_quantized() {
 }
 
 #[test]
+fn constants_that_int8_can_say_do_not_make_real_numbers_of_bytes() {
+    let slopes = floats("a", &[2, 1, 1], &[0.5, 0.25]);
+    let half = floats("h", &[], &[0.5]);
+    let around = |middle: Vec<Vec<u8>>| {
+        let before = [
+            node("QuantizeLinear", &["x", "s", "z"], "xq"),
+            node("DequantizeLinear", &["xq", "s", "z"], "xd"),
+        ];
+        let after = [
+            node("QuantizeLinear", &["m", "s", "z"], "q"),
+            node("DequantizeLinear", &["q", "s", "z"], "y"),
+        ];
+        let constants =
+            [floats("s", &[], &[0.5]), tensor("z", INT8, &[], &[0]), slopes.clone(), half.clone()];
+        model(&[1, 2, 1, 2], &[&before[..], &middle, &after].concat(), &constants)
+    };
+    for (middle, expected) in [
+        (vec![node("PRelu", &["xd", "a"], "m")], [4.0, -2.0, -1.0, 2.0]),
+        (vec![node("Mul", &["xd", "h"], "m")], [2.0, -2.0, -2.0, 1.0]),
+        (vec![node("Div", &["xd", "h"], "m")], [8.0, -8.0, -8.0, 4.0]),
+        (vec![node("Sub", &["h", "xd"], "m")], [-3.5, 4.5, 4.5, -1.5]),
+    ] {
+        let made = graph(&around(middle));
+        let pair = made.nodes().find(|(_, node)| matches!(node.op, Op::Binary { .. }));
+        assert_eq!(made.value(pair.unwrap().0).spec().dtype, DType::I8);
+        let result = Reference::new(&made).unwrap().run(&[&[4.0, -4.0, -4.0, 2.0]]).unwrap();
+        assert_eq!(result, [expected]);
+    }
+}
+
+#[test]
 fn a_scatter_along_an_axis_is_one_gather_along_it() {
     let at = |n: i64| n.to_le_bytes();
     let indices: Vec<u8> = [0, 0, 1, 0].into_iter().flat_map(at).collect();

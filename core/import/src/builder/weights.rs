@@ -1,5 +1,5 @@
 //! Nodes with weights and a bias.
-use edgemill_model::graph::{Constant, Element, Op, ValueId};
+use edgemill_model::graph::{Constant, Element, Op, Pair, ValueId};
 use edgemill_model::tensor::{DType, Quantization};
 
 use super::{Builder, Out, Value, element};
@@ -63,6 +63,21 @@ impl Builder {
         }
         self.node(&out.name, op, &inputs, element(DType::I8, Some(rule)))
     }
+}
+
+/// A constant as int8 where that keeps what it says: a single number, or factors, which have 127 steps then.
+#[expect(clippy::cast_possible_truncation, reason = "at most 127 steps")]
+pub fn in_steps(function: Pair, host: &Host) -> Option<Host> {
+    let Data::F(elements) = &host.data else { return None };
+    let most = elements.iter().fold(0.0_f32, |most, e| most.max(e.abs()));
+    let scale = most / 127.0;
+    let kept = elements.len() == 1 || matches!(function, Pair::Mul | Pair::Prelu);
+    if !kept || !function.is_int8() || !(1e-12..=1e12).contains(&scale) {
+        return None;
+    }
+    let elements = elements.iter().map(|e| (e / scale).round_ties_even() as i8).collect();
+    let data = Data::Q(Quantized { elements, scales: vec![scale], zeros: vec![0], axis: 0 });
+    Some(Host { shape: host.shape.clone(), data })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "clamped to int32")]

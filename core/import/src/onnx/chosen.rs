@@ -64,7 +64,7 @@ impl Importer<'_> {
     }
 
     /// Indices from the front, where some may be counted from the end.
-    fn from_front(&mut self, indices: &Value, count: u32) -> Result<Value, Refusal> {
+    fn in_front(&mut self, indices: &Value, count: u32) -> Result<Value, Refusal> {
         let real = Value::Live(self.real_live(indices)?);
         #[expect(clippy::cast_precision_loss, reason = "below 2²⁴")]
         let count = Value::Host(Host::scalar(count as f32));
@@ -79,7 +79,7 @@ impl Importer<'_> {
     ) -> Result<Value, Refusal> {
         let (shape, of) = (self.build.value_shape(data), self.build.value_shape(indices));
         let count = *shape.get(along).ok_or_else(|| wrong("its axis"))?;
-        let indices = self.from_front(indices, count)?;
+        let indices = self.in_front(indices, count)?;
         let rows = self.rows_of(&indices, count)?;
         let flat = vec![of.iter().product(), count];
         let rows = Value::Live(self.build.reshaped("", &rows, flat)?);
@@ -133,7 +133,7 @@ impl Importer<'_> {
         let (many, wide) = (product(&each), product(&shared));
         let order = [&each[..], &[along], &shared].concat();
         let (index, _) = self.flattened(&base, &order, vec![many, of[along]])?;
-        let index = self.from_front(&index, shape[along])?;
+        let index = self.in_front(&index, shape[along])?;
         let rows = self.rows_of(&index, shape[along])?;
         let (columns, whole) = self.flattened(&data, &order, vec![many, shape[along], wide])?;
         let made = self.mat_mul(&Out::default(), &rows, &columns, None)?;
