@@ -96,6 +96,7 @@ impl<'a> Importer<'a> {
         if a > MAX_ANCHORS {
             return Err(unsupported(format!("several classes each for more than {MAX_ANCHORS}")));
         }
+        self.spend(a as usize * a as usize)?;
         let most = Op::Reduce { by: Reduction::Max, axes: vec![2] };
         let best = self.build.keep("", most, &[scores])?;
         let own =

@@ -152,15 +152,21 @@ impl<'a> Importer<'a> {
         }
         let values = match self.fold(name, node)? {
             Some(host) => {
-                self.computed = self.computed.saturating_add(host.len());
-                if self.computed > MAX_COMPUTED {
-                    return Err(wrong(format!("more than {MAX_COMPUTED} constants to compute")));
-                }
+                self.spend(host.len())?;
                 vec![Value::Host(host)]
             }
             None => self.dispatch(name, node)?,
         };
         self.give(node, values)
+    }
+
+    /// Counts elements that are made while importing.
+    fn spend(&mut self, count: usize) -> Result<(), Refusal> {
+        self.computed = self.computed.saturating_add(count);
+        if self.computed > MAX_COMPUTED {
+            return Err(wrong(format!("more than {MAX_COMPUTED} constants to compute")));
+        }
+        Ok(())
     }
 
     fn give(&mut self, node: &Node<'a>, values: Vec<Value>) -> Result<(), Refusal> {

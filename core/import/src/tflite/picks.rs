@@ -49,6 +49,7 @@ impl<'a> Importer<'a> {
         if count(&shape).saturating_mul(depth) as usize > MAX_TABLE {
             return Err(unsupported(format!("more than {MAX_TABLE} computed places")));
         }
+        self.spend(depth as usize)?;
         let all = Value::Host(Host::ints((0..i64::from(depth)).collect()).real());
         shape.push(1);
         let places = self.build.keep("", Op::Reshape(shape), &[places])?;
@@ -117,6 +118,7 @@ impl<'a> Importer<'a> {
         if rows as usize > MAX_TABLE || width as usize > MAX_ELEMENTS {
             return Err(unsupported(format!("more than {MAX_TABLE} rows")));
         }
+        self.spend(rows as usize + width as usize)?;
         let mut taken = vec![none; rows as usize];
         for (update, &row) in (0..).zip(&indices) {
             if std::mem::replace(&mut taken[row as usize], update) != none {

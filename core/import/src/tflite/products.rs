@@ -96,6 +96,7 @@ impl<'a> Importer<'a> {
         if side > MAX_SIDE {
             return Err(unsupported(format!("an axis longer than {MAX_SIDE}")));
         }
+        self.spend(side as usize * side as usize)?;
         let one = |row, column| if counts(row, column) { 1.0 } else { 0.0 };
         let ones = (0..side).flat_map(|row| (0..side).map(move |column| (row, column)));
         let ones = ones.map(|(row, column)| one(row, column)).collect();
