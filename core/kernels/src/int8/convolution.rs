@@ -129,10 +129,10 @@ impl<'a> Operands<'a> {
     #[inline(always)]
     pub fn tiles(&mut self, rows: impl Fn(Panel) -> usize, mut run: impl FnMut(&mut Self, &Tile)) {
         let job = self.job;
+        let along = Steps::along_row(job);
         for panel in self.panels.cut(job.channels, job.offsets.len(), job.segment) {
             let most = (rows(panel).min(MAX_ROWS) / job.members.len()).max(1);
             let mut walk = Walk::new(job);
-            let along = Steps::along_row(job);
             let mut tile = Tile { panel, rows: 0, base: 0, out: 0, steps: along };
             let mut is_along = true;
             let mut left = job.pixels();
@@ -169,10 +169,15 @@ struct Steps {
 impl Steps {
     /// Of a tile whose pixels are in one row.
     fn along_row(job: &Convolution) -> Self {
-        let members = &job.members[..];
-        let base = |i: usize| i / members.len() * job.column_step + members[i % members.len()];
-        let out = |i: usize| i * job.pixel_step;
-        Self { bases: std::array::from_fn(base), outs: std::array::from_fn(out) }
+        let mut steps = Self { bases: [0; MAX_ROWS], outs: [0; MAX_ROWS] };
+        let windows = (0..).flat_map(|pixel| job.members.iter().map(move |m| (pixel, m)));
+        for (base, (pixel, member)) in steps.bases.iter_mut().zip(windows) {
+            *base = pixel * job.column_step + member;
+        }
+        for (pixel, out) in steps.outs.iter_mut().enumerate() {
+            *out = pixel * job.pixel_step;
+        }
+        steps
     }
 }
 

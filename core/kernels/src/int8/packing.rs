@@ -64,7 +64,8 @@ impl Panels {
             .saturating_add(HEADER);
         (0..columns).step_by(self.widest).map(move |first_column| {
             let columns = self.widest.min(columns - first_column);
-            let width = columns.next_multiple_of(self.grain);
+            let full = columns == self.widest;
+            let width = if full { columns } else { columns.next_multiple_of(self.grain) };
             let start = first_column.saturating_mul(column_bytes);
             let bytes = width.saturating_mul(column_bytes);
             Panel { start, bytes, first_column, width, columns }
