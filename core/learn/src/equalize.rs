@@ -13,11 +13,19 @@ const LEAST_GAIN: f32 = 0.5;
 /// Factors are whole multiples of the greatest ÷ this, so that int8 has them exactly.
 const STEPS: f32 = 255.0;
 
-/// `graph` with channels of like size, in real numbers the same; `spans` has the range of each channel of each value.
+/// A graph with channels of like size.
+pub struct Equalized<'a> {
+    /// In real numbers the same as before.
+    pub graph: Graph<'a>,
+    /// Values that have a gate now, and below which number nothing of them matters.
+    pub floors: Vec<(ValueId, f32)>,
+}
+
+/// Brings the channels of `graph` to like sizes; `spans` has the range of each channel of each value.
 ///
 /// # Errors
 /// A graph that is damaged.
-pub fn equalized<'a>(graph: &Graph<'a>, spans: &[Vec<Range>]) -> Result<Graph<'a>, GraphError> {
+pub fn equalized<'a>(graph: &Graph<'a>, spans: &[Vec<Range>]) -> Result<Equalized<'a>, GraphError> {
     let ties = Ties::new(graph);
     let mut factors: Vec<Option<Vec<f32>>> = vec![None; graph.values().len()];
     for group in ties.groups() {
@@ -40,7 +48,25 @@ pub fn equalized<'a>(graph: &Graph<'a>, spans: &[Vec<Range>]) -> Result<Graph<'a
     for output in graph.outputs() {
         maker.made.output(maker.ids[output.index()])?;
     }
-    Ok(maker.made)
+    let gated = (0..spans.len()).filter_map(|at| match (maker.roles[at], &maker.factors[at]) {
+        (Role::Gated(from, function), Some(factors)) => {
+            Some((maker.ids[from.index()], floor(&spans[from.index()], flat(function), factors)))
+        }
+        _ => None,
+    });
+    let floors = gated.collect();
+    Ok(Equalized { graph: maker.made, floors })
+}
+
+/// How far below 0 a function is flat.
+fn flat(function: Function) -> f32 {
+    if function == Function::HardSwish { 3.0 } else { 6.0 }
+}
+
+/// What the lowest channel reaches, once divided.
+fn floor(spans: &[Range], flat: f32, factors: &[f32]) -> f32 {
+    let below = |(span, factor): (&Range, &f32)| (-span.low).min(flat) / factor;
+    -spans.iter().zip(factors).map(below).fold(0.0, f32::max)
 }
 
 /// How far each channel of a group goes, in whole steps; nothing if they are even enough.
@@ -48,8 +74,7 @@ fn of_group(group: &[usize], roles: &[Role], spans: &[Vec<Range>]) -> Option<Vec
     let mut reach: Vec<f32> = Vec::new();
     for &at in group {
         let (from, flat) = match roles[at] {
-            Role::Gated(from, Function::HardSwish) => (from.index(), 3.0),
-            Role::Gated(from, _) => (from.index(), 6.0),
+            Role::Gated(from, function) => (from.index(), flat(function)),
             _ => (at, f32::INFINITY),
         };
         reach.resize(spans[from].len(), 0.0);

@@ -5,7 +5,7 @@ use edgemill_model::graph::Graph;
 
 use crate::calibrate::{channel_ranges, ranges, runs};
 use crate::contract::picture_rule;
-use crate::equalize::equalized;
+use crate::equalize::{Equalized, equalized};
 use crate::error::LearnError;
 use crate::flat::without_flat_ends;
 use crate::picture::input;
@@ -38,11 +38,15 @@ pub fn quantize_imported(
         progress(done, all);
     };
     let spans = channel_ranges(graph, &inputs, &mut run).map_err(LearnError::graph)?;
-    let graph = equalized(graph, &spans).map_err(LearnError::graph)?;
+    let Equalized { graph, floors } = equalized(graph, &spans).map_err(LearnError::graph)?;
     // The largest thing that a detector finds is rare too, and its box must not be cut.
     let whole = said(&graph);
     let ranges = ranges(&graph, &inputs, calibration, &whole, &mut run);
-    let ranges = without_flat_ends(&graph, &ranges.map_err(LearnError::graph)?);
+    let mut ranges = without_flat_ends(&graph, &ranges.map_err(LearnError::graph)?);
+    for (id, floor) in floors {
+        let low = &mut ranges[id.index()].low;
+        *low = low.max(floor);
+    }
     let rule = picture_rule(picture);
     quantize(&graph, &[rule], &ranges, Outputs::Real).map_err(LearnError::graph)
 }

@@ -13,6 +13,7 @@ pub struct Array {
 }
 
 const MAGIC: &[u8] = b"\x93NUMPY";
+const NO_ARRAY: &str = "it is no NumPy array: save one array a file, with numpy.save";
 
 impl Array {
     pub fn read(path: &Path) -> Result<Self, Failure> {
@@ -23,7 +24,7 @@ impl Array {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or("it is no NumPy file")?;
+        let rest = bytes.strip_prefix(MAGIC).ok_or(NO_ARRAY)?;
         let (&[major, _], rest) = rest.split_first_chunk().ok_or("it ends early")?;
         let (length, rest) = if major == 1 {
             let (length, rest) = rest.split_first_chunk().ok_or("it ends early")?;
@@ -47,7 +48,9 @@ impl Array {
         let (dtype, elements) = elements(descr, data)?;
         let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
         if count != Some(elements.len()) {
-            return Err(format!("it has {} elements, its shape {shape:?} others", elements.len()));
+            let told =
+                format!("the header says shape {shape:?}, and {} elements follow", elements.len());
+            return Err(told + ": it was cut short; save it again");
         }
         if elements.iter().any(|e| e.is_finite() && e.abs() > f32::MAX.into()) {
             return Err("an element is beyond single precision".into());
@@ -55,15 +58,19 @@ impl Array {
         Ok(Self { shape, dtype, elements })
     }
 
-    /// The elements as a tensor has them; real numbers are quantized where its elements are.
-    pub fn bytes(&self, spec: &TensorSpec) -> Vec<u8> {
+    /// The elements as a tensor has them; real numbers are quantized where its elements are, others must be of its type.
+    pub fn bytes(&self, spec: &TensorSpec) -> Result<Vec<u8>, String> {
+        let numbers = self.elements.iter().copied();
         match spec.quantization {
             Some(Quantization { scale, zero_point }) if self.dtype == DType::F32 => {
                 let quantized =
-                    |&real: &f64| (real / f64::from(scale)).round() + f64::from(zero_point);
-                elements_as(spec.dtype, self.elements.iter().map(quantized))
+                    |real: f64| (real / f64::from(scale)).round() + f64::from(zero_point);
+                Ok(elements_as(spec.dtype, numbers.map(quantized)))
             }
-            _ => elements_as(spec.dtype, self.elements.iter().copied()),
+            _ => match numbers.clone().find(|&number| !holds(spec.dtype, number)) {
+                Some(number) => Err(beyond(number, spec)),
+                None => Ok(elements_as(spec.dtype, numbers)),
+            },
         }
     }
 
@@ -113,6 +120,25 @@ impl Array {
     }
 }
 
+/// Whether a type has this number.
+fn holds(dtype: DType, number: f64) -> bool {
+    let (least, most) = match dtype {
+        DType::U8 => (0.0, 255.0),
+        DType::I8 => (-128.0, 127.0),
+        DType::I32 => (f64::from(i32::MIN), f64::from(i32::MAX)),
+        DType::F32 => return true,
+    };
+    number.fract() == 0.0 && (least..=most).contains(&number)
+}
+
+fn beyond(number: f64, spec: &TensorSpec) -> String {
+    let dtype = format!("{:?}", spec.dtype).to_lowercase();
+    let real = if spec.quantization.is_some() { ", or real numbers as float32" } else { "" };
+    format!(
+        "it has the element {number}, and the network takes {dtype}: give elements of that type{real}"
+    )
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn elements_as(dtype: DType, elements: impl Iterator<Item = f64>) -> Vec<u8> {
     match dtype {
@@ -150,4 +176,34 @@ fn elements(descr: &str, data: &[u8]) -> Result<(DType, Vec<f64>), String> {
             ));
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(dtype: DType, rule: Option<(f32, i32)>) -> TensorSpec {
+        let quantization = rule.map(|(scale, zero_point)| Quantization { scale, zero_point });
+        TensorSpec { dtype, shape: vec![2], quantization }
+    }
+
+    #[test]
+    fn whole_numbers_must_be_of_the_network_s_type_and_real_ones_are_quantized() {
+        let rule = Some((0.5, -1));
+        let cases = [
+            ("bytes", DType::U8, [0.0, 127.0], spec(DType::I8, rule), Ok(vec![0, 127])),
+            ("too great", DType::U8, [0.0, 200.0], spec(DType::I8, rule), Err("element 200")),
+            ("below 0", DType::I8, [-1.0, 0.0], spec(DType::U8, rule), Err("element -1")),
+            ("a fraction", DType::F32, [0.5, 0.0], spec(DType::U8, None), Err("element 0.5")),
+            ("real", DType::F32, [2.0, 1e9], spec(DType::I8, rule), Ok(vec![3, 127])),
+        ];
+        for (name, dtype, elements, spec, expected) in cases {
+            let array = Array { shape: vec![2], dtype, elements: elements.to_vec() };
+            match (array.bytes(&spec), expected) {
+                (Ok(bytes), Ok(expected)) => assert_eq!(bytes, expected, "{name}"),
+                (Err(said), Err(part)) => assert!(said.contains(part), "{name}: {said}"),
+                (found, _) => panic!("{name}: {found:?}"),
+            }
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! `edgemill model run`: a network on tensors in NumPy's format.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use edgemill_engine::kernels;
 use edgemill_model::graph::{Graph, ValueId};
@@ -36,6 +36,10 @@ pub fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let network = args.network.open()?;
     let graph = args.network.graph(&network)?;
     let inputs = inputs(args, &graph)?;
+    std::fs::create_dir_all(&args.output).map_err(|error| {
+        let folder = args.output.display();
+        Failure::model(format!("{folder}: cannot be made a folder for the outputs: {error}"))
+    })?;
     let (mut runner, because) = match int8(args, &graph) {
         Ok(runner) => (runner, None),
         Err(why) => (Runner::real(&graph)?, Some(why)),
@@ -63,8 +67,6 @@ fn int8(args: &Args, graph: &Graph<'_>) -> Result<Runner, String> {
 
 /// A file for each output.
 fn write(args: &Args, graph: &Graph<'_>, results: &[Vec<u8>]) -> Result<Vec<String>, Failure> {
-    std::fs::create_dir_all(&args.output)
-        .map_err(|error| Failure::model(format!("{}: {error}", args.output.display())))?;
     let mut files = Vec::new();
     for (&id, bytes) in graph.outputs().iter().zip(results) {
         let value = graph.value(id);
@@ -84,6 +86,7 @@ fn file_name(name: &str, at: usize) -> String {
 fn inputs(args: &Args, graph: &Graph<'_>) -> Result<Vec<Vec<u8>>, Failure> {
     let ids: Vec<ValueId> = graph.inputs().collect();
     let mut given: Vec<Option<Vec<u8>>> = ids.iter().map(|_| None).collect();
+    let names = || ids.iter().map(|&id| graph.value(id).name()).collect::<Vec<_>>().join(", ");
     for input in &args.input {
         let place = |name: &str| ids.iter().position(|&id| graph.value(id).name() == name);
         let named = input.split_once('=').and_then(|(name, file)| Some((place(name)?, file)));
@@ -92,17 +95,29 @@ fn inputs(args: &Args, graph: &Graph<'_>) -> Result<Vec<Vec<u8>>, Failure> {
             None => (given.iter().position(Option::is_none), input.as_str()),
         };
         let at = at.ok_or_else(|| {
-            Failure::model(format!("{input}: the network has {} inputs", ids.len()))
+            Failure::model(format!(
+                "{input}: a file too many; the network's inputs are {}",
+                names()
+            ))
         })?;
+        if let Some((name, file)) = input.split_once('=')
+            && named.is_none()
+            && !Path::new(input).exists()
+        {
+            let told = format!("{name}={file}: no input has this name; there are {}", names());
+            return Err(Failure::model(told));
+        }
         let (array, spec) = (Array::read(file.as_ref())?, graph.value(ids[at]).spec());
         check(file, &array, spec)?;
-        given[at] = Some(array.bytes(spec));
+        let bytes = array.bytes(spec).map_err(|said| Failure::model(format!("{file}: {said}")))?;
+        given[at] = Some(bytes);
     }
-    let names = || ids.iter().map(|&id| graph.value(id).name()).collect::<Vec<_>>().join(", ");
-    given
-        .into_iter()
-        .collect::<Option<_>>()
-        .ok_or_else(|| Failure::model(format!("an input is missing; there are {}", names())))
+    given.into_iter().collect::<Option<_>>().ok_or_else(|| {
+        Failure::model(format!(
+            "an input is missing: give --input [NAME=]FILE for each of {}",
+            names()
+        ))
+    })
 }
 
 fn check(file: &str, array: &Array, spec: &TensorSpec) -> Result<(), Failure> {
