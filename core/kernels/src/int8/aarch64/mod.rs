@@ -1,10 +1,12 @@
 //! AArch64. What differs between processors is how windows are summed up, and channels one by one.
 mod dotprod;
 mod i8mm;
+mod lines;
 mod loads;
 mod neon;
 mod requantize;
 mod rows;
+mod sums;
 mod table;
 mod tiles;
 
@@ -13,7 +15,7 @@ use std::arch::is_aarch64_feature_detected as has;
 use super::convolution::{Convolution, Operands};
 use super::depthwise::Depthwise;
 use super::packing::{Filter, Panels};
-use super::{Elementwise, Kernel};
+use super::{Elementwise, Kernel, Pair};
 
 /// Fastest first.
 pub(super) fn available() -> impl Iterator<Item = &'static dyn Kernel> {
@@ -74,6 +76,11 @@ impl Kernel for Family {
         match job {
             // SAFETY: `self` proves NEON.
             Elementwise::Translate { table, x, y } => unsafe { table::translate(table, x, y) },
+            Elementwise::Pairs { pair: Pair::Add(p, q), output, spread, sides, y }
+                if sums::fits([p, q], spread) =>
+            {
+                sums::add([p, q], output, spread.run(), sides, y);
+            }
             job => job.run(0),
         }
     }

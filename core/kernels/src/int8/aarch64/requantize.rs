@@ -11,6 +11,9 @@ use std::arch::aarch64::{
 use super::tiles::{LANES, Pair};
 use crate::int8::rounding::Output;
 
+/// Where it is added, a real number below 2²² is rounded, ties to even: no fractional bit is left.
+pub const WHOLE: f32 = 12_582_912.0;
+
 /// An [`Output`] in vectors.
 #[derive(Clone, Copy)]
 pub struct Rule {

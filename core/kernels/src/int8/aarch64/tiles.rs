@@ -5,6 +5,7 @@ use std::arch::aarch64::{
     vreinterpretq_s64_s32, vuzp1q_s64, vuzp2q_s64,
 };
 
+use super::lines::{Line, Rounding};
 use super::requantize::{Multipliers, Rule, write, write_some};
 use crate::int8::convolution::{Convolution, Operands};
 use crate::int8::packing::Panels;
@@ -43,6 +44,9 @@ pub unsafe trait Windows {
     const TALL: usize;
     /// Of four windows and vectors, each two windows come as [`Pair`]s one after the other.
     const PAIRED: bool = false;
+
+    /// Makes rows of at least four pixels of one member, of a panel of four vectors.
+    const LINE: Option<unsafe fn(&Line<'_>)> = None;
 
     /// What the sums of every window start from, where that is not as `packed` has it.
     #[inline(always)]
@@ -193,6 +197,7 @@ impl Block<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             match (self.job.members.len(), V == 2 && W::TALL == 8) {
+                (1, _) if V == 4 && W::LINE.is_some() && rows.width >= 4 => self.lines::<W>(rows),
                 (1, true) if rows.width >= 8 => self.rows::<W, V, 8, 1>(rows),
                 (1, _) if rows.width >= 4 => self.rows::<W, V, 4, 1>(rows),
                 (1, _) => self.rows::<W, V, 1, 1>(rows),
@@ -201,6 +206,44 @@ impl Block<'_> {
                 (3, _) => self.rows::<W, V, 3, 3>(rows),
                 (_, _) => self.rows::<W, V, 4, 4>(rows),
             }
+        }
+    }
+
+    /// Rows as whole loops.
+    ///
+    /// # Safety
+    /// As [`run`]; a row has at least four pixels, and the panel four vectors.
+    unsafe fn lines<W: Windows>(&self, rows: &Rows) {
+        let Some(run) = W::LINE else { return };
+        let (job, packed) = (self.job, self.packed);
+        // SAFETY: the caller's promise.
+        let rounding = unsafe {
+            Rounding::new(job.output, packed, job.offsets.len().saturating_mul(job.segment))
+        };
+        for row in 0..rows.height {
+            let line = Line {
+                segments: self.segments(std::ptr::null()),
+                packed,
+                x: self.x.wrapping_add(row * rows.row_steps[0] + job.members[0]),
+                y: self.y.wrapping_add(row * rows.row_steps[1]),
+                pixels: rows.width,
+                steps: rows.pixel_steps,
+                rounding: &rounding,
+            };
+            // SAFETY: the caller's promise.
+            unsafe {
+                if self.columns == 4 * LANES { run(&line) } else { line.some(self.columns, run) }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn segments(&self, starts: *const int32x4_t) -> Segments<'_> {
+        Segments {
+            starts,
+            offsets: &self.job.offsets,
+            elements: self.job.segment,
+            two_products_fit: self.job.two_products_fit,
         }
     }
 
@@ -213,12 +256,7 @@ impl Block<'_> {
         let pixels = R / M;
         // SAFETY: the caller's promise.
         let starts = unsafe { W::starts::<V>(self.packed) };
-        let segments = Segments {
-            starts: starts.as_ptr().cast(),
-            offsets: &self.job.offsets,
-            elements: self.job.segment,
-            two_products_fit: self.job.two_products_fit,
-        };
+        let segments = self.segments(starts.as_ptr().cast());
         let store =
             Store { rule: self.rule, whole: self.columns == LANES * V, columns: self.columns };
         let packed = self.packed;

@@ -2,9 +2,10 @@
 use std::arch::aarch64::{int8x16_t, int32x4_t, vld1q_s8};
 use std::arch::asm;
 
+use super::super::lines::Line;
 use super::super::loads;
 use super::super::tiles::{self, LANES, Segments, Windows};
-use super::tile;
+use super::{lines, tile};
 use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
 
@@ -24,6 +25,7 @@ struct Dots;
 unsafe impl Windows for Dots {
     const PANELS: Panels = super::PANELS;
     const TALL: usize = 8;
+    const LINE: Option<unsafe fn(&Line<'_>)> = Some(lines::run);
 
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
