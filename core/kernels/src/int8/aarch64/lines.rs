@@ -1,22 +1,15 @@
 //! Rows of pixels as whole loops: four windows of 16 columns are summed up, rounded and written without leaving registers.
-use std::arch::aarch64::{
-    float32x4_t, int8x16_t, vabsq_f32, vaddq_f32, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s8,
-    vdupq_n_s16, vld1q_s8, vmaxq_f32, vmaxvq_f32, vmulq_f32, vreinterpretq_s8_f32,
-    vreinterpretq_s8_s16,
-};
+use std::arch::aarch64::vld1q_s8;
 
-use super::loads;
-use super::requantize::{Multipliers, WHOLE, write_some};
-use super::tiles::{LANES, Segments};
-use crate::int8::rounding::Output;
-
-/// Columns of a panel of four vectors.
-pub const COLUMNS: usize = 4 * LANES;
+use super::requantize::write_some;
+use super::rounding::{COLUMNS, Rounding};
+use super::windows::Segments;
 
 /// Windows that are summed up at once.
 pub const PIXELS: usize = 4;
 
-/// A row of at least [`PIXELS`] pixels, whose windows are of one member, and its columns of a panel of four vectors.
+/// A row of at least [`PIXELS`] pixels, whose windows are of one member, and its columns of a panel of four vectors; and more
+/// rows below it.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
     pub segments: Segments<'a>,
@@ -24,23 +17,43 @@ pub struct Line<'a> {
     pub x: *const u8,
     pub y: *mut u8,
     pub pixels: usize,
+    /// How many there are.
+    pub rows: usize,
     /// Bytes from a pixel to the next, of the input and the output.
     pub steps: [usize; 2],
+    /// Bytes from a row to the next.
+    pub row_steps: [usize; 2],
     pub rounding: &'a Rounding,
 }
 
 impl Line<'_> {
+    /// The next.
+    #[inline(always)]
+    pub const fn below(self) -> Self {
+        let [input, output] = self.row_steps;
+        Self { x: self.x.wrapping_add(input), y: self.y.wrapping_add(output), ..self }
+    }
+
     /// Only the first `columns` of the panel, by way of memory of its own.
     ///
     /// # Safety
     /// As `run`, which makes all columns.
     pub unsafe fn some(&self, columns: usize, run: unsafe fn(&Line<'_>)) {
+        let mut line = *self;
+        for _ in 0..self.rows {
+            // SAFETY: the caller's promise, handed on.
+            unsafe { line.some_of_one(columns, run) };
+            line = line.below();
+        }
+    }
+
+    unsafe fn some_of_one(&self, columns: usize, run: unsafe fn(&Line<'_>)) {
         let mut all = [0_u8; PIXELS * COLUMNS];
         let last = self.pixels - PIXELS;
         for first in (0..last).step_by(PIXELS).chain([last]) {
             let x = self.x.wrapping_add(first * self.steps[0]);
             let steps = [self.steps[0], COLUMNS];
-            let line = Line { x, y: all.as_mut_ptr(), pixels: PIXELS, steps, ..*self };
+            let line = Line { x, y: all.as_mut_ptr(), pixels: PIXELS, rows: 1, steps, ..*self };
             // SAFETY: the caller's promise, handed on.
             unsafe {
                 run(&line);
@@ -50,68 +63,6 @@ impl Line<'_> {
                 }
             }
         }
-    }
-}
-
-/// How sums of a panel become bytes.
-pub struct Rounding {
-    /// As vectors: what is added to a real number to round it, to the whole numbers, the least and the greatest element.
-    pub vectors: [int8x16_t; 4],
-    /// [`Self::FITS`], [`Self::ADDS`], [`Self::CLAMPS`].
-    pub how: usize,
-}
-
-impl Rounding {
-    /// Every sum times its multiplier fits into 16 bits: no number has to be cut before it is narrowed.
-    const FITS: usize = 1;
-    /// Something is added to the whole numbers.
-    const ADDS: usize = 2;
-    /// Fewer elements may come out than a byte has.
-    const CLAMPS: usize = 4;
-
-    /// Of sums of so many elements.
-    ///
-    /// # Safety
-    /// `packed` is a panel of four vectors.
-    pub unsafe fn new(output: Output, packed: *const u8, elements: usize) -> Self {
-        // SAFETY: the caller's promise.
-        let fits = unsafe { greatest(packed, elements) } < 32_000.0;
-        let zero_point = output.wide_zero_point(0);
-        // What is added before it is rounded must be even, else ties would go to the odd numbers.
-        let before = if fits { zero_point & !1 } else { 0 };
-        let clamps = (output.low(), output.high()) != (-128, 127);
-        let flags =
-            [(fits, Self::FITS), (before != zero_point, Self::ADDS), (clamps, Self::CLAMPS)];
-        let [low, high] = output.limits(0).map(u8::cast_signed);
-        // SAFETY: every 64-bit ARM has NEON.
-        let vectors = unsafe {
-            [
-                vreinterpretq_s8_f32(vdupq_n_f32(WHOLE + f32::from(before))),
-                vreinterpretq_s8_s16(vdupq_n_s16(zero_point - before)),
-                vdupq_n_s8(low),
-                vdupq_n_s8(high),
-            ]
-        };
-        Self { vectors, how: flags.iter().filter(|flag| flag.0).map(|flag| flag.1).sum() }
-    }
-}
-
-/// What no sum of so many elements times its multiplier exceeds.
-///
-/// # Safety
-/// `packed` is a panel of four vectors.
-#[expect(clippy::cast_precision_loss, reason = "far above what fits where it is not exact")]
-unsafe fn greatest(packed: *const u8, elements: usize) -> f32 {
-    // SAFETY: the caller's promise; every 64-bit ARM has NEON.
-    unsafe {
-        let products = vdupq_n_f32(elements as f32 * 128.0 * 128.0);
-        let multipliers = Multipliers::<4>::load(packed.wrapping_add(4 * COLUMNS)).0;
-        let starts = loads::words::<4>(packed);
-        let all: [float32x4_t; 4] = std::array::from_fn(|v| {
-            let start = vabsq_f32(vcvtq_f32_s32(starts[v]));
-            vmulq_f32(vaddq_f32(start, products), multipliers[v])
-        });
-        vmaxvq_f32(vmaxq_f32(vmaxq_f32(all[0], all[1]), vmaxq_f32(all[2], all[3])))
     }
 }
 
@@ -187,6 +138,59 @@ macro_rules! nearest_low {
     };
 }
 
+/// `scale` and `nearest_low` of a window's sums that are real numbers as they stand.
+macro_rules! scale_positive {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $i:literal, $j:literal, $k:literal, $l:literal) => {
+        concat!(
+            "ld1 {{v",
+            $a,
+            ".4s-v",
+            $d,
+            ".4s}}, [{minus}]\n",
+            "fmla v",
+            $a,
+            ".4s, v",
+            $i,
+            ".4s, v0.4s\n",
+            "fmla v",
+            $b,
+            ".4s, v",
+            $j,
+            ".4s, v1.4s\n",
+            "fmla v",
+            $c,
+            ".4s, v",
+            $k,
+            ".4s, v2.4s\n",
+            "fmla v",
+            $d,
+            ".4s, v",
+            $l,
+            ".4s, v3.4s\n",
+            "fadd v",
+            $i,
+            ".4s, v",
+            $a,
+            ".4s, v4.4s\n",
+            "fadd v",
+            $j,
+            ".4s, v",
+            $b,
+            ".4s, v4.4s\n",
+            "fadd v",
+            $k,
+            ".4s, v",
+            $c,
+            ".4s, v4.4s\n",
+            "fadd v",
+            $l,
+            ".4s, v",
+            $d,
+            ".4s, v4.4s\n",
+        )
+    };
+}
+
 macro_rules! halve {
     ($a:literal, $b:literal) => {
         concat!("sqxtn v", $a, ".4h, v", $a, ".4s\nsqxtn2 v", $a, ".8h, v", $b, ".4s\n")
@@ -233,16 +237,18 @@ macro_rules! write {
     };
 }
 
-/// A row, where `$segment` adds the products of four windows' segment from `x0` on to v16 to v31, and leaves {w} behind its
+/// Rows, where `$segment` adds the products of four windows' segment from `x0` on to v16 to v31, and leaves {w} behind its
 /// weights. It may use v0 to v15 and what `$more` has.
 macro_rules! line {
-    ($line:ident, { $($more:tt)* }, $($segment:expr),* $(,)?) => {
+    ($line:ident, { $($more:tt)* }, $($segment:expr),* $(,)?) => {{
+        let mut line = *$line;
+        for _ in 0..line.rows {
         std::arch::asm!(
             "2:",
-            "ld1 {{v16.4s-v19.4s}}, [{packed}]",
-            "ld1 {{v20.4s-v23.4s}}, [{packed}]",
-            "ld1 {{v24.4s-v27.4s}}, [{packed}]",
-            "ld1 {{v28.4s-v31.4s}}, [{packed}]",
+            "ld1 {{v16.4s-v19.4s}}, [{starts}]",
+            "ld1 {{v20.4s-v23.4s}}, [{starts}]",
+            "ld1 {{v24.4s-v27.4s}}, [{starts}]",
+            "ld1 {{v28.4s-v31.4s}}, [{starts}]",
             "add {w}, {multipliers}, #64",
             "mov {offset}, {offsets}",
             "mov {segments}, {all_segments}",
@@ -254,14 +260,22 @@ macro_rules! line {
             "b.ne 3b",
             "ld1 {{v0.4s-v3.4s}}, [{multipliers}]",
             "ld1 {{v4.16b-v7.16b}}, [{rounding}]",
+            "tbnz {how}, #3, 9f",
             sixteen!(convert),
             sixteen!(scale),
             "tbnz {how}, #0, 4f",
             sixteen!(nearest),
             eight!(halve),
             "b 5f",
+            "9:",
+            scale_positive!(8, 9, 10, 11, 16, 17, 18, 19),
+            scale_positive!(12, 13, 14, 15, 20, 21, 22, 23),
+            scale_positive!(8, 9, 10, 11, 24, 25, 26, 27),
+            scale_positive!(12, 13, 14, 15, 28, 29, 30, 31),
+            "b 10f",
             "4:",
             sixteen!(nearest_low),
+            "10:",
             eight!(halve_low),
             "5:",
             "tbz {how}, #1, 6f",
@@ -284,17 +298,18 @@ macro_rules! line {
             "mov {pixels}, #4",
             "b 2b",
             "8:",
-            packed = in(reg) $line.packed,
-            multipliers = in(reg) $line.packed.wrapping_add(4 * crate::int8::aarch64::lines::COLUMNS),
-            offsets = in(reg) $line.segments.offsets.as_ptr(),
-            all_segments = in(reg) $line.segments.offsets.len(),
-            input = in(reg) $line.steps[0],
-            step = in(reg) $line.steps[1],
-            rounding = in(reg) $line.rounding.vectors.as_ptr(),
-            how = in(reg) $line.rounding.how,
-            x = inout(reg) $line.x => _,
-            y = inout(reg) $line.y => _,
-            pixels = inout(reg) $line.pixels => _,
+            starts = in(reg) line.rounding.starts.as_ptr(),
+            minus = in(reg) line.rounding.minus.as_ptr(),
+            multipliers = in(reg) line.packed.wrapping_add(4 * crate::int8::aarch64::rounding::COLUMNS),
+            offsets = in(reg) line.segments.offsets.as_ptr(),
+            all_segments = in(reg) line.segments.offsets.len(),
+            input = in(reg) line.steps[0],
+            step = in(reg) line.steps[1],
+            rounding = in(reg) line.rounding.vectors.as_ptr(),
+            how = in(reg) line.rounding.how,
+            x = inout(reg) line.x => _,
+            y = inout(reg) line.y => _,
+            pixels = inout(reg) line.pixels => _,
             w = out(reg) _, offset = out(reg) _, segments = out(reg) _, x0 = out(reg) _,
             out("v0") _, out("v1") _, out("v2") _, out("v3") _,
             out("v4") _, out("v5") _, out("v6") _, out("v7") _,
@@ -306,11 +321,13 @@ macro_rules! line {
             out("v28") _, out("v29") _, out("v30") _, out("v31") _,
             $($more)*
             options(nostack),
-        )
-    };
+        );
+            line = line.below();
+        }
+    }};
 }
 
 pub(super) use {
     add, bytes, convert, eight, four, halve, halve_low, limit, line, nearest, nearest_low, scale,
-    sixteen, write,
+    scale_positive, sixteen, write,
 };

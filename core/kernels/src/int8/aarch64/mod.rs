@@ -5,16 +5,20 @@ mod lines;
 mod loads;
 mod neon;
 mod requantize;
+mod rounding;
 mod rows;
+mod store;
 mod sums;
 mod table;
 mod tiles;
+mod windows;
 
 use std::arch::is_aarch64_feature_detected as has;
 
 use super::convolution::{Convolution, Operands};
 use super::depthwise::Depthwise;
 use super::packing::{Filter, Panels};
+use super::scalar::Scalar;
 use super::{Elementwise, Kernel, Pair};
 
 /// Fastest first.
@@ -81,7 +85,8 @@ impl Kernel for Family {
             {
                 sums::add([p, q], output, spread.run(), sides, y);
             }
-            job => job.run(0),
+            // Every 64-bit ARM has NEON: these loops are compiled for it once.
+            job => Scalar.elementwise(job),
         }
     }
 }

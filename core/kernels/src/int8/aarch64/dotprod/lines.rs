@@ -2,7 +2,7 @@
 //! channels that move by one column are read together: a pixel's elements serve three windows.
 use super::super::lines::{
     Line, add, bytes, convert, eight, four, halve, halve_low, limit, line, nearest, nearest_low,
-    scale, sixteen, write,
+    scale, scale_positive, sixteen, write,
 };
 
 macro_rules! dot {
@@ -23,16 +23,19 @@ macro_rules! window {
     };
 }
 
-/// Four elements of each window, in a lane of `$x0` to `$x3`.
+/// Four elements of each window, in a lane of a vector; one lane of `$x0` to `$x3` where it is the same.
 macro_rules! step {
-    ($x0:literal, $x1:literal, $x2:literal, $x3:literal, $lane:literal) => {
+    ($x0:literal $l0:literal, $x1:literal $l1:literal, $x2:literal $l2:literal, $x3:literal $l3:literal) => {
         concat!(
             "ld1 {{v0.16b-v3.16b}}, [{w}], #64\n",
-            window!(16, 17, 18, 19, $x0, $lane),
-            window!(20, 21, 22, 23, $x1, $lane),
-            window!(24, 25, 26, 27, $x2, $lane),
-            window!(28, 29, 30, 31, $x3, $lane),
+            window!(16, 17, 18, 19, $x0, $l0),
+            window!(20, 21, 22, 23, $x1, $l1),
+            window!(24, 25, 26, 27, $x2, $l2),
+            window!(28, 29, 30, 31, $x3, $l3),
         )
+    };
+    ($x0:literal, $x1:literal, $x2:literal, $x3:literal, $lane:literal) => {
+        step!($x0 $lane, $x1 $lane, $x2 $lane, $x3 $lane)
     };
 }
 
@@ -56,6 +59,10 @@ pub unsafe fn run(line: &Line<'_>) {
     // SAFETY: the caller's promise; where windows lie side by side, all that is read together belongs to one of the four.
     unsafe {
         match (line.segments.elements, line.steps[0]) {
+            (9..=12, _) => twelve(line),
+            (16, 16) => sixteen_each(line),
+            (24, 24) => twenty_four_each(line),
+            (32, 32) => thirty_two_each(line),
             (48, 16) => sixteen_channels(line),
             (96, 32) => thirty_two_channels(line),
             _ => any(line),
@@ -111,6 +118,71 @@ unsafe fn any(line: &Line<'_>) {
             "b.eq 14f",
             step!(4, 6, 8, 10, 2),
             "14:",
+        );
+    }
+}
+
+/// Segments of three steps.
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn twelve(line: &Line<'_>) {
+    // SAFETY: as in `run`.
+    unsafe {
+        line!(
+            line,
+            {},
+            "ldr q4, [{x0}]",
+            "ldr q5, [{x0}, {input}]",
+            "add {x0}, {x0}, {input}, lsl #1",
+            "ldr q6, [{x0}]",
+            "ldr q7, [{x0}, {input}]",
+            step!(4, 5, 6, 7, 0),
+            step!(4, 5, 6, 7, 1),
+            step!(4, 5, 6, 7, 2),
+        );
+    }
+}
+
+/// Segments of 16 elements of four pixels, which follow each other.
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn sixteen_each(line: &Line<'_>) {
+    // SAFETY: as in `run`.
+    unsafe {
+        line!(line, {}, "ld1 {{v4.16b-v7.16b}}, [{x0}]", steps!(4, 5, 6, 7));
+    }
+}
+
+/// The same of 24 elements.
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn twenty_four_each(line: &Line<'_>) {
+    // SAFETY: as in `run`.
+    unsafe {
+        line!(
+            line,
+            {},
+            "ld1 {{v4.16b-v7.16b}}, [{x0}], #64",
+            "ld1 {{v8.16b-v9.16b}}, [{x0}]",
+            step!(4 0, 5 2, 7 0, 8 2),
+            step!(4 1, 5 3, 7 1, 8 3),
+            step!(4 2, 6 0, 7 2, 9 0),
+            step!(4 3, 6 1, 7 3, 9 1),
+            step!(5 0, 6 2, 8 0, 9 2),
+            step!(5 1, 6 3, 8 1, 9 3),
+        );
+    }
+}
+
+/// The same of 32 elements.
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn thirty_two_each(line: &Line<'_>) {
+    // SAFETY: as in `run`.
+    unsafe {
+        line!(
+            line,
+            {},
+            "ld1 {{v4.16b-v7.16b}}, [{x0}], #64",
+            "ld1 {{v8.16b-v11.16b}}, [{x0}]",
+            steps!(4, 6, 8, 10),
+            steps!(5, 7, 9, 11),
         );
     }
 }
