@@ -23,13 +23,18 @@ struct Case {
     x: Vec<u8>,
 }
 
+/// Bytes from a window to the next and elements of a segment, for which kernels have loops of their own.
+const SIDE_BY_SIDE: [(usize, usize); 7] =
+    [(16, 16), (24, 24), (32, 32), (16, 48), (32, 96), (3, 9), (64, 64)];
+
 impl Case {
     fn random(random: &mut Random) -> Self {
         let (height, width) = (1 + random.below(6), 1 + random.below(9));
-        let (segments, segment) = (1 + random.below(5), 1 + random.below(40));
+        let segments = 1 + random.below(5);
         let most = [8, 40, 150][random.below(3)];
         let channels = 1 + random.below(most);
-        let column_step = 1 + random.below(50);
+        let any = (1 + random.below(50), 1 + random.below(40));
+        let (column_step, segment) = [any, SIDE_BY_SIDE[random.below(7)]][random.below(3) / 2];
         let zero_point = random.below(256) as i32 - 128;
         let limits = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
         let limits = [limits, [-128, 127]][random.below(2)];
@@ -40,7 +45,9 @@ impl Case {
             width,
             row_step: column_step * width + random.below(9),
             column_step,
-            members: (0..1 + random.below(int8::MAX_MEMBERS)).map(|_| random.below(99)).collect(),
+            members: (0..[1, 1 + random.below(int8::MAX_MEMBERS)][random.below(2)])
+                .map(|_| random.below(99))
+                .collect(),
             offsets: (0..segments).map(|_| random.below(300)).collect(),
             segment,
             channels,
@@ -56,7 +63,9 @@ impl Case {
         };
         // Some are so great that no product fits into 32 bits.
         let unit = [1e-6, 1e-6, 1e-3, 1e4][random.below(4)];
-        let multiplier = |r: &mut Random| (1 + r.below(1000)) as f32 * unit;
+        // Others are such that many products lie between two whole numbers.
+        let half = (random.below(3) == 0).then(|| 0.5_f32.powi(2 + random.below(7) as i32));
+        let multiplier = |r: &mut Random| half.unwrap_or((1 + r.below(1000)) as f32 * unit);
         Self {
             weights,
             bias: (random.below(4) > 0).then(|| {
@@ -259,7 +268,9 @@ fn depthwise_case(random: &mut Random) -> (Depthwise, Case) {
     case.weights = random.weights(channels * taps[0] * taps[1]);
     case.bias = case.bias.map(|_| (0..4 * channels).map(|i| (i % 4 == 1).into()).collect());
     let unit = [1e-5, 1e-5, 1e-3, 1e4][random.below(4)];
-    case.multipliers = (0..channels).map(|_| (1 + random.below(1000)) as f32 * unit).collect();
+    let half = (random.below(3) == 0).then(|| 0.5_f32.powi(2 + random.below(7) as i32));
+    let mut multiplier = || half.unwrap_or((1 + random.below(1000)) as f32 * unit);
+    case.multipliers = (0..channels).map(|_| multiplier()).collect();
     case.x = random.bytes(job.input_bytes() + SLACK);
     (job, case)
 }

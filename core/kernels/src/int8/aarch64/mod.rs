@@ -1,19 +1,25 @@
 //! AArch64. What differs between processors is how windows are summed up, and channels one by one.
 mod dotprod;
 mod i8mm;
+mod lines;
 mod loads;
 mod neon;
 mod requantize;
+mod rounding;
 mod rows;
+mod store;
+mod sums;
 mod table;
 mod tiles;
+mod windows;
 
 use std::arch::is_aarch64_feature_detected as has;
 
 use super::convolution::{Convolution, Operands};
 use super::depthwise::Depthwise;
 use super::packing::{Filter, Panels};
-use super::{Elementwise, Kernel};
+use super::scalar::Scalar;
+use super::{Elementwise, Kernel, Pair};
 
 /// Fastest first.
 pub(super) fn available() -> impl Iterator<Item = &'static dyn Kernel> {
@@ -74,7 +80,13 @@ impl Kernel for Family {
         match job {
             // SAFETY: `self` proves NEON.
             Elementwise::Translate { table, x, y } => unsafe { table::translate(table, x, y) },
-            job => job.run(0),
+            Elementwise::Pairs { pair: Pair::Add(p, q), output, spread, sides, y }
+                if sums::fits([p, q], spread) =>
+            {
+                sums::add([p, q], output, spread.run(), sides, y);
+            }
+            // Every 64-bit ARM has NEON: these loops are compiled for it once.
+            job => Scalar.elementwise(job),
         }
     }
 }

@@ -8,8 +8,12 @@ use std::arch::aarch64::{
     vuzp2q_s16,
 };
 
-use super::tiles::{LANES, Pair};
+use super::tiles::LANES;
+use super::windows::Pair;
 use crate::int8::rounding::Output;
+
+/// Where it is added, a real number below 2²² is rounded, ties to even: no fractional bit is left.
+pub const WHOLE: f32 = 12_582_912.0;
 
 /// An [`Output`] in vectors.
 #[derive(Clone, Copy)]

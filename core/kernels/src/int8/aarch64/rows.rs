@@ -2,45 +2,29 @@
 use std::arch::aarch64::{int8x16_t, vld1q_s8};
 
 use super::requantize::{Rule, write_some};
+use super::rounding::{Ease, Rounding};
 use crate::int8::depthwise::Depthwise;
 
 /// Channels of a block.
 pub const WIDTH: usize = 16;
 
-/// A row of pixels, 16 channels of each.
+/// A row of pixels, 16 channels of each, and more below it.
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     pub job: &'a Depthwise,
+    pub rounding: &'a Rounding,
+    /// Where it has some ease, what is added to a number to round it; else the zero point, the least and the greatest
+    /// element.
     pub rule: &'a [int8x16_t; 3],
-    /// Fewer elements may come out than a byte has.
-    pub clamps: bool,
     /// Starts, multipliers and weights of a block.
     pub packed: *const u8,
     pub x: *const u8,
     pub y: *mut u8,
     pub pixels: usize,
+    /// How many there are.
+    pub rows: usize,
     /// Bytes from a pixel to the next in the output.
     pub step: usize,
-}
-
-/// Nothing, where every byte may come out.
-macro_rules! all {
-    ($low:literal, $high:literal) => {
-        ""
-    };
-}
-
-/// What the least and the greatest element leave.
-macro_rules! some {
-    ($low:literal, $high:literal) => {
-        concat!(
-            "smax v28.16b, v28.16b, v",
-            $low,
-            ".16b\n",
-            "smin v28.16b, v28.16b, v",
-            $high,
-            ".16b\n",
-        )
-    };
 }
 
 /// The sums in v28 to v31 in real numbers, times the multipliers.
@@ -68,8 +52,8 @@ macro_rules! scale {
 }
 
 /// Rounds v28 to v31 to bytes, and writes them as the next pixel.
-macro_rules! narrow {
-    ($limit:ident, $zero:literal, $low:literal, $high:literal) => {
+macro_rules! any {
+    ($zero:literal, $low:literal, $high:literal) => {
         concat!(
             "fcvtns v28.4s, v28.4s\n",
             "fcvtns v29.4s, v29.4s\n",
@@ -87,15 +71,53 @@ macro_rules! narrow {
             ".8h\n",
             "sqxtn v28.8b, v28.8h\n",
             "sqxtn2 v28.16b, v30.8h\n",
-            $limit!($low, $high),
+            "smax v28.16b, v28.16b, v",
+            $low,
+            ".16b\n",
+            "smin v28.16b, v28.16b, v",
+            $high,
+            ".16b\n",
             "st1 {{v28.16b}}, [{y}], {step}\n",
         )
     };
 }
 
-pub(super) use {all, narrow, scale, some};
+/// The same of numbers that fit, in `$a` to `$d`.
+macro_rules! fitting {
+    ($whole:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "fadd v28.4s, v",
+            $a,
+            ".4s, v",
+            $whole,
+            ".4s\n",
+            "fadd v29.4s, v",
+            $b,
+            ".4s, v",
+            $whole,
+            ".4s\n",
+            "fadd v30.4s, v",
+            $c,
+            ".4s, v",
+            $whole,
+            ".4s\n",
+            "fadd v31.4s, v",
+            $d,
+            ".4s, v",
+            $whole,
+            ".4s\n",
+            "uzp1 v28.8h, v28.8h, v29.8h\n",
+            "uzp1 v30.8h, v30.8h, v31.8h\n",
+            "sqxtn v28.8b, v28.8h\n",
+            "sqxtn2 v28.16b, v30.8h\n",
+            "st1 {{v28.16b}}, [{y}], {step}\n",
+        )
+    };
+}
 
-/// Makes a row, whose pixels share two of their columns or one.
+pub(super) use {any, fitting, scale};
+
+/// Makes rows, whose pixels share two of their columns or one.
 pub type Run = unsafe fn(&Row<'_>, shared: usize);
 
 /// Computes `y` from `x` where it can: else says that it has not.
@@ -113,28 +135,33 @@ pub unsafe fn run(
     run: Run,
 ) -> bool {
     let Some(Shape { shared, pixels, channels, step }) = Shape::of(job) else { return false };
-    let rule = Rule::new(job.output);
-    let vectors = rule.vectors();
+    let any = Rule::new(job.output).vectors();
     for first in (0..channels).step_by(WIDTH) {
         let count = WIDTH.min(channels - first);
-        for row in 0..job.height {
-            let row = Row {
-                job,
-                rule: &vectors,
-                clamps: rule.clamps,
-                packed: packed.wrapping_add(first / WIDTH * block_bytes),
-                x: x.wrapping_add(row * job.row_step + first),
-                y: y.wrapping_add(row * job.out_row_step + first),
-                pixels,
-                step,
-            };
-            // SAFETY: the caller's promise.
-            unsafe {
-                if count == WIDTH {
-                    run(&row, shared);
-                } else {
-                    row.some(shared, count, run);
-                }
+        let packed = packed.wrapping_add(first / WIDTH * block_bytes);
+        // SAFETY: a block begins as a panel of four vectors does.
+        let rounding = unsafe { Rounding::new(job.output, packed, 9) };
+        let rule = match rounding.ease() {
+            Ease::None => any,
+            Ease::Fits | Ease::Positive => [rounding.vectors[0]; 3],
+        };
+        let row = Row {
+            job,
+            rounding: &rounding,
+            rule: &rule,
+            packed,
+            x: x.wrapping_add(first),
+            y: y.wrapping_add(first),
+            pixels,
+            rows: job.height,
+            step,
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            if count == WIDTH {
+                run(&row, shared);
+            } else {
+                row.some(shared, count, run);
             }
         }
     }
@@ -173,8 +200,25 @@ impl Shape {
 }
 
 impl Row<'_> {
+    /// The next.
+    #[inline(always)]
+    pub const fn below(self) -> Self {
+        let (x, y) =
+            (self.x.wrapping_add(self.job.row_step), self.y.wrapping_add(self.job.out_row_step));
+        Self { x, y, ..self }
+    }
+
     /// Only the first `count` channels, by way of memory of its own.
     unsafe fn some(&self, shared: usize, count: usize, run: Run) {
+        let mut row = *self;
+        for _ in 0..self.rows {
+            // SAFETY: the caller's promise, handed on.
+            unsafe { row.some_of_one(shared, count, run) };
+            row = row.below();
+        }
+    }
+
+    unsafe fn some_of_one(&self, shared: usize, count: usize, run: Run) {
         const PIXELS: usize = 16;
         let mut all = [0_u8; PIXELS * WIDTH];
         for first in (0..self.pixels).step_by(PIXELS) {
@@ -182,6 +226,7 @@ impl Row<'_> {
                 x: self.x.wrapping_add(first * self.job.column_step),
                 y: all.as_mut_ptr(),
                 pixels: PIXELS.min(self.pixels - first),
+                rows: 1,
                 step: WIDTH,
                 ..*self
             };

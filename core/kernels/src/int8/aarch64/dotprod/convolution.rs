@@ -2,9 +2,11 @@
 use std::arch::aarch64::{int8x16_t, int32x4_t, vld1q_s8};
 use std::arch::asm;
 
+use super::super::lines::Line;
 use super::super::loads;
-use super::super::tiles::{self, LANES, Segments, Windows};
-use super::tile;
+use super::super::tiles::{self, LANES};
+use super::super::windows::{self, Loops, Segments, Windows};
+use super::{lines, tile};
 use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
 
@@ -24,6 +26,7 @@ struct Dots;
 unsafe impl Windows for Dots {
     const PANELS: Panels = super::PANELS;
     const TALL: usize = 8;
+    const LINE: Option<unsafe fn(&Line<'_>)> = Some(lines::run);
 
     #[inline(always)]
     unsafe fn sums<const V: usize, const R: usize>(
@@ -33,19 +36,43 @@ unsafe impl Windows for Dots {
         windows: [usize; R],
     ) -> [[int32x4_t; V]; R] {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe {
-            match (V, R) {
-                (4, 4) => {
-                    let sums = tile::wide(segments, packed, x, std::array::from_fn(|r| windows[r]));
-                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
-                }
-                (2, 8) => {
-                    let sums = tile::tall(segments, packed, x, std::array::from_fn(|r| windows[r]));
-                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
-                }
-                _ => plain(segments, packed, x, windows),
-            }
-        }
+        unsafe { windows::sums::<Self, V, R>(segments, packed, x, windows) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Loops for Dots {
+    #[inline(always)]
+    unsafe fn wide(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; 4],
+    ) -> [[int32x4_t; 4]; 4] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { tile::wide(segments, packed, x, windows) }
+    }
+
+    #[inline(always)]
+    unsafe fn tall(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; 8],
+    ) -> [[int32x4_t; 2]; 8] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { tile::tall(segments, packed, x, windows) }
+    }
+
+    #[inline(always)]
+    unsafe fn plain<const V: usize, const R: usize>(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; R],
+    ) -> [[int32x4_t; V]; R] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { plain(segments, packed, x, windows) }
     }
 }
 

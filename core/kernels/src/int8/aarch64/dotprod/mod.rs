@@ -2,6 +2,7 @@
 //! we build with; the instruction is.
 mod convolution;
 mod depthwise;
+mod lines;
 mod rows;
 mod tile;
 

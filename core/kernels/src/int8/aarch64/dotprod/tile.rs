@@ -2,7 +2,7 @@
 //! loads one vector at a time where an instruction loads four.
 use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
 
-use super::super::tiles::{Segments, eight_windows, four_windows};
+use super::super::windows::{Segments, eight_windows, four_windows};
 
 macro_rules! dot {
     ($sum:literal, $w:literal, $x:literal, $lane:literal) => {

@@ -5,7 +5,8 @@ use std::arch::aarch64::{
 use std::arch::asm;
 
 use super::super::loads;
-use super::super::tiles::{self, LANES, Segments, Windows, window};
+use super::super::tiles::{self, LANES};
+use super::super::windows::{self, Loops, Segments, Windows, window};
 use super::tile;
 use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;
@@ -36,19 +37,43 @@ unsafe impl Windows for Matrices {
         windows: [usize; R],
     ) -> [[int32x4_t; V]; R] {
         // SAFETY: the trait's promise, handed on by the caller.
-        unsafe {
-            match (V, R) {
-                (4, 4) => {
-                    let sums = tile::wide(segments, packed, x, std::array::from_fn(|r| windows[r]));
-                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
-                }
-                (2, 8) => {
-                    let sums = tile::tall(segments, packed, x, std::array::from_fn(|r| windows[r]));
-                    std::array::from_fn(|r| std::array::from_fn(|v| sums[r][v]))
-                }
-                _ => plain(segments, packed, x, windows),
-            }
-        }
+        unsafe { windows::sums::<Self, V, R>(segments, packed, x, windows) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Loops for Matrices {
+    #[inline(always)]
+    unsafe fn wide(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; 4],
+    ) -> [[int32x4_t; 4]; 4] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { tile::wide(segments, packed, x, windows) }
+    }
+
+    #[inline(always)]
+    unsafe fn tall(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; 8],
+    ) -> [[int32x4_t; 2]; 8] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { tile::tall(segments, packed, x, windows) }
+    }
+
+    #[inline(always)]
+    unsafe fn plain<const V: usize, const R: usize>(
+        segments: Segments<'_>,
+        packed: *const u8,
+        x: *const u8,
+        windows: [usize; R],
+    ) -> [[int32x4_t; V]; R] {
+        // SAFETY: the trait's promise, handed on by the caller.
+        unsafe { plain(segments, packed, x, windows) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two tiles in which most of the work is done, as whole loops, as for the dot product.
 use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
 
-use super::super::tiles::{Pair, Segments, eight_windows, four_windows, window};
+use super::super::windows::{Pair, Segments, eight_windows, four_windows, window};
 
 macro_rules! multiply {
     ($sum:literal, $rows:literal, $columns:literal) => {

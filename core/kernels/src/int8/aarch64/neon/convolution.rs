@@ -6,7 +6,8 @@ use std::arch::aarch64::{
 };
 
 use super::super::loads;
-use super::super::tiles::{self, LANES, Segments, Windows};
+use super::super::tiles::{self, LANES};
+use super::super::windows::{Segments, Windows};
 use super::tile;
 use crate::int8::convolution::Operands;
 use crate::int8::packing::Panels;

@@ -2,7 +2,8 @@
 //! registers.
 use std::arch::asm;
 
-use super::super::rows::{Row, WIDTH, all, narrow, scale, some};
+use super::super::rounding::Ease;
+use super::super::rows::{Row, WIDTH, any, fitting, scale};
 use crate::int8::depthwise::Depthwise;
 use crate::int8::packing::Filter;
 
@@ -92,9 +93,16 @@ macro_rules! two {
     };
 }
 
+/// `fitting`, of numbers where `scale` leaves them.
+macro_rules! in_place {
+    ($whole:literal, $low:literal, $high:literal) => {
+        fitting!($whole, 28, 29, 30, 31)
+    };
+}
+
 /// A pixel of three columns.
 macro_rules! pixel {
-    ($limit:ident, $a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal, $i:literal) => {
+    ($end:ident, $a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal, $i:literal) => {
         concat!(
             "ld1 {{v28.4s-v31.4s}}, [{starts}]\n",
             two!($a, 16, $b, 17),
@@ -104,13 +112,15 @@ macro_rules! pixel {
             one!($i, 24),
             add!(),
             scale!(12, 13, 14, 15),
-            narrow!($limit, 25, 26, 27),
+            $end!(25, 26, 27),
         )
     };
 }
 
 macro_rules! row {
-    ($row:ident, $($line:expr),*) => {
+    ($row:ident, $($line:expr),*) => {{
+        let mut row = *$row;
+        for _ in 0..row.rows {
         asm!(
             "ld1 {{v12.4s-v15.4s}}, [{w}], #64",
             "ld1 {{v16.16b-v19.16b}}, [{w}], #64",
@@ -118,16 +128,16 @@ macro_rules! row {
             "ld1 {{v24.16b}}, [{w}]",
             "ld1 {{v25.16b-v27.16b}}, [{rule}]",
             $($line,)*
-            w = inout(reg) $row.packed.wrapping_add(4 * WIDTH) => _,
-            starts = in(reg) $row.packed,
-            rule = in(reg) $row.rule.as_ptr(),
-            right = in(reg) $row.job.tap_steps[1],
-            step = in(reg) $row.step,
-            x0 = inout(reg) $row.x => _,
-            x1 = inout(reg) $row.x.wrapping_add($row.job.tap_steps[0]) => _,
-            x2 = inout(reg) $row.x.wrapping_add(2 * $row.job.tap_steps[0]) => _,
-            y = inout(reg) $row.y => _,
-            left = inout(reg) $row.pixels => _,
+            w = inout(reg) row.packed.wrapping_add(4 * WIDTH) => _,
+            starts = in(reg) row.packed,
+            rule = in(reg) row.rule.as_ptr(),
+            right = in(reg) row.job.tap_steps[1],
+            step = in(reg) row.step,
+            x0 = inout(reg) row.x => _,
+            x1 = inout(reg) row.x.wrapping_add(row.job.tap_steps[0]) => _,
+            x2 = inout(reg) row.x.wrapping_add(2 * row.job.tap_steps[0]) => _,
+            y = inout(reg) row.y => _,
+            left = inout(reg) row.pixels => _,
             out("v0") _, out("v1") _, out("v2") _, out("v3") _,
             out("v4") _, out("v5") _, out("v6") _, out("v7") _,
             out("v8") _, out("v9") _, out("v10") _,
@@ -137,28 +147,30 @@ macro_rules! row {
             out("v24") _, out("v25") _, out("v26") _, out("v27") _,
             out("v28") _, out("v29") _, out("v30") _, out("v31") _,
             options(nostack),
-        )
-    };
+        );
+            row = row.below();
+        }
+    }};
 }
 
 /// A row of pixels that share two columns with the next.
 macro_rules! sharing_two {
-    ($row:ident, $limit:ident) => {
+    ($row:ident, $end:ident) => {
         row!(
             $row,
             column!(0, 1, 2),
             column!(3, 4, 5),
             "2:",
             column!(6, 7, 8),
-            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+            pixel!($end, 0, 1, 2, 3, 4, 5, 6, 7, 8),
             "subs {left}, {left}, #1",
             "b.eq 3f",
             column!(0, 1, 2),
-            pixel!($limit, 3, 4, 5, 6, 7, 8, 0, 1, 2),
+            pixel!($end, 3, 4, 5, 6, 7, 8, 0, 1, 2),
             "subs {left}, {left}, #1",
             "b.eq 3f",
             column!(3, 4, 5),
-            pixel!($limit, 6, 7, 8, 0, 1, 2, 3, 4, 5),
+            pixel!($end, 6, 7, 8, 0, 1, 2, 3, 4, 5),
             "subs {left}, {left}, #1",
             "b.ne 2b",
             "3:"
@@ -168,19 +180,19 @@ macro_rules! sharing_two {
 
 /// A row of pixels that share one column with the next.
 macro_rules! sharing_one {
-    ($row:ident, $limit:ident) => {
+    ($row:ident, $end:ident) => {
         row!(
             $row,
             column!(0, 1, 2),
             "2:",
             column!(3, 4, 5),
             column!(6, 7, 8),
-            pixel!($limit, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+            pixel!($end, 0, 1, 2, 3, 4, 5, 6, 7, 8),
             "subs {left}, {left}, #1",
             "b.eq 3f",
             column!(3, 4, 5),
             column!(0, 1, 2),
-            pixel!($limit, 6, 7, 8, 3, 4, 5, 0, 1, 2),
+            pixel!($end, 6, 7, 8, 3, 4, 5, 0, 1, 2),
             "subs {left}, {left}, #1",
             "b.ne 2b",
             "3:"
@@ -194,11 +206,11 @@ macro_rules! sharing_one {
 pub unsafe fn run(row: &Row<'_>, shared: usize) {
     // SAFETY: the caller's promise: of each column 16 elements of three rows are read, of each pixel 16 written.
     unsafe {
-        match (shared, row.clamps) {
-            (2, false) => sharing_two!(row, all),
-            (2, true) => sharing_two!(row, some),
-            (_, false) => sharing_one!(row, all),
-            (_, true) => sharing_one!(row, some),
+        match (shared, row.rounding.ease()) {
+            (2, Ease::None) => sharing_two!(row, any),
+            (2, _) => sharing_two!(row, in_place),
+            (_, Ease::None) => sharing_one!(row, any),
+            (_, _) => sharing_one!(row, in_place),
         }
     }
 }

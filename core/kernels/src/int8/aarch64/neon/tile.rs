@@ -3,7 +3,7 @@
 use std::arch::aarch64::{int32x4_t, vdupq_n_s32};
 use std::arch::asm;
 
-use super::super::tiles::Segments;
+use super::super::windows::Segments;
 
 /// Sums `$a` to `$d` of one window, with the weights `$w` and `$v` of one step, and `$u` and `$t` of the next; the elements
 /// of the two steps are in `$x` and `$y`.
