@@ -111,3 +111,52 @@ fn what_int8_has_no_form_for_is_named() {
         .unwrap_err();
     assert!(error.to_string().contains("networks of one picture"), "{error}");
 }
+
+/// A convolution whose channels are of very different sizes, x × gate(x), a depthwise one, and one that reads all channels.
+fn uneven(function: Function) -> Graph<'static> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", spec(&[1, 8, 8, 3])).unwrap();
+    let layer = |graph: &mut Graph<'static>, x: ValueId, shape: [u32; 4], groups, sizes: &[f32]| {
+        let mut weights = numbers(shape.iter().product::<u32>() as usize, shape[0] + groups);
+        let each = weights.len() / sizes.len();
+        let filters = weights.chunks_exact_mut(each).zip(sizes);
+        filters.for_each(|(filter, size)| filter.iter_mut().for_each(|w| *w *= size));
+        let weights = graph.constant("w", spec(&shape), Constant::f32(&weights)).unwrap();
+        let bias = graph.constant("b", spec(&[shape[0]]), Constant::f32(sizes)).unwrap();
+        let window = Window::same(shape[1]);
+        let op = Op::Conv2d { window, dilation: [1, 1], groups, clamp: Clamp::NONE };
+        graph.node("n", op, &[x, weights, bias], Element::F32).unwrap()
+    };
+    let seen = layer(&mut graph, x, [4, 3, 3, 3], 1, &[0.05, 40.0, 0.2, 1.0]);
+    let seen = graph.node("n", Op::Unary(function), &[seen], Element::F32).unwrap();
+    let seen = layer(&mut graph, seen, [4, 3, 3, 1], 4, &[8.0, 0.002, 2.0, 0.5]);
+    let seen = graph.node("n", Op::Unary(function), &[seen], Element::F32).unwrap();
+    let made = layer(&mut graph, seen, [2, 1, 1, 4], 1, &[1.0, 1.0]);
+    graph.output(made).unwrap();
+    graph
+}
+
+#[test]
+fn small_channels_beside_great_ones_are_not_lost() {
+    for function in [Function::Swish, Function::HardSwish] {
+        let graph = uneven(function);
+        let pixels: Vec<u8> = (0..192_u8).map(|i| i.wrapping_mul(151)).collect();
+        let pictures = [RgbPicture::new(8, 8, pixels.clone()).unwrap()];
+        let contract = contract();
+        let calibration = Calibration::MinMax;
+        let mut seen = Vec::new();
+        let mut progress = |done, of| seen.push((done, of));
+        let int8 =
+            quantize_imported(&graph, &contract, &pictures, calibration, &mut progress).unwrap();
+        assert_eq!(seen, [(1, 2), (2, 2)]);
+        let real: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 127.5 - 1.0).collect();
+        let expected = Reference::new(&graph).unwrap().run(&[&real]).unwrap().remove(0);
+        let input: Vec<u8> = pixels.iter().map(|&p| p.wrapping_sub(128)).collect();
+        let mut found = vec![0; 8 * 8 * 2 * 4];
+        Engine::load(&int8).unwrap().run(&[&input], &mut [&mut found]).unwrap();
+        let found = found.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        let most = expected.iter().fold(0.0_f32, |most, e| most.max(e.abs()));
+        let off = found.zip(&expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+        assert!(off < most * 0.03, "{function:?}: off by {off} of {most}");
+    }
+}

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "output")]
     contract: Option<PathBuf>,
     /// What of the ranges of a network from elsewhere is covered.
-    #[arg(long, value_enum, default_value_t = Covered::Percentile, requires = "contract")]
+    #[arg(long, value_enum, default_value_t = Covered::MinMax, requires = "contract")]
     calibration: Covered,
     /// The int8 graph of a network from elsewhere.
     #[arg(long, short, value_name = "FILE", requires = "contract")]
