@@ -53,8 +53,9 @@ impl Builder {
         rule: Quantization,
     ) -> Result<ValueId, Refusal> {
         let shape = host.shape32();
-        let filters = symmetric(host.shape.first().copied().unwrap_or(1), q)?;
+        let mut filters = symmetric(host.shape.first().copied().unwrap_or(1), q)?;
         let given = self.element(x).quantization.ok_or_else(|| wrong("no rule"))?;
+        filters.scales.iter_mut().for_each(|s| *s = nudged(*s, given.scale, rule.scale));
         let weights = Constant::i8(&filters.elements, &filters.scales);
         let mut inputs = vec![x, self.raw_constant(DType::I8, &shape, weights)?];
         if let Some(bias) = bias {
@@ -63,6 +64,16 @@ impl Builder {
         }
         self.node(&out.name, op, &inputs, element(DType::I8, Some(rule)))
     }
+}
+
+/// A scale so near that it does not matter, with which a graph multiplies by the very number that other engines make of
+/// the file's: the product and the quotient each rounded to f32. So halves and what lies beside them fall alike.
+fn nudged(scale: f32, input: f32, output: f32) -> f32 {
+    let theirs = input * scale / output;
+    let ours = |scale: f32| single(f64::from(input) * f64::from(scale) / f64::from(output));
+    let near =
+        [0, 1, -1, 2, -2].map(|steps| f32::from_bits(scale.to_bits().wrapping_add_signed(steps)));
+    near.into_iter().find(|&scale| ours(scale).to_bits() == theirs.to_bits()).unwrap_or(scale)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "clamped to int32")]
