@@ -102,7 +102,8 @@ fn symmetric(filters: usize, q: &Quantized) -> Result<Filters, Refusal> {
     let mut made = Filters { elements: Vec::with_capacity(q.elements.len()), scales: Vec::new() };
     for (at, filter) in q.elements.chunks_exact(q.elements.len() / filters).enumerate() {
         let rule = at % q.scales.len();
-        let steps: Vec<i32> = filter.iter().map(|&e| i32::from(e) - q.zeros[rule]).collect();
+        let steps: Vec<i32> =
+            filter.iter().map(|&e| i32::from(e).saturating_sub(q.zeros[rule])).collect();
         let coarser = coarser(&steps);
         made.scales.push(single(f64::from(q.scales[rule]) * coarser));
         made.elements.extend(steps.iter().map(|&step| fitted(step, coarser)));
@@ -118,7 +119,7 @@ fn fitted(step: i32, coarser: f64) -> i8 {
 /// By how much a filter's scale grows: of nine ways between nothing and all that its ends need, the one with the least error.
 fn coarser(steps: &[i32]) -> f64 {
     let (least, most) = steps.iter().fold((0, 0), |(l, m), &s| (s.min(l), s.max(m)));
-    let all = (f64::from(-least) / 128.0).max(f64::from(most) / 127.0);
+    let all = (-f64::from(least) / 128.0).max(f64::from(most) / 127.0);
     if all <= 1.0 {
         return 1.0;
     }
