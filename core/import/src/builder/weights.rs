@@ -53,8 +53,9 @@ impl Builder {
         rule: Quantization,
     ) -> Result<ValueId, Refusal> {
         let shape = host.shape32();
-        let filters = symmetric(host.shape.first().copied().unwrap_or(1), q)?;
+        let mut filters = symmetric(host.shape.first().copied().unwrap_or(1), q)?;
         let given = self.element(x).quantization.ok_or_else(|| wrong("no rule"))?;
+        filters.scales.iter_mut().for_each(|s| *s = nudged(*s, given.scale, rule.scale));
         let weights = Constant::i8(&filters.elements, &filters.scales);
         let mut inputs = vec![x, self.raw_constant(DType::I8, &shape, weights)?];
         if let Some(bias) = bias {
@@ -78,6 +79,16 @@ pub fn in_steps(function: Pair, host: &Host) -> Option<Host> {
     let elements = elements.iter().map(|e| (e / scale).round_ties_even() as i8).collect();
     let data = Data::Q(Quantized { elements, scales: vec![scale], zeros: vec![0], axis: 0 });
     Some(Host { shape: host.shape.clone(), data })
+}
+
+/// A scale so near that it does not matter, with which a graph multiplies by the very number that other engines make of
+/// the file's: the product and the quotient each rounded to f32. So halves and what lies beside them fall alike.
+fn nudged(scale: f32, input: f32, output: f32) -> f32 {
+    let theirs = input * scale / output;
+    let ours = |scale: f32| single(f64::from(input) * f64::from(scale) / f64::from(output));
+    let near =
+        [0, 1, -1, 2, -2].map(|steps| f32::from_bits(scale.to_bits().wrapping_add_signed(steps)));
+    near.into_iter().find(|&scale| ours(scale).to_bits() == theirs.to_bits()).unwrap_or(scale)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "clamped to int32")]
@@ -106,7 +117,8 @@ fn symmetric(filters: usize, q: &Quantized) -> Result<Filters, Refusal> {
     let mut made = Filters { elements: Vec::with_capacity(q.elements.len()), scales: Vec::new() };
     for (at, filter) in q.elements.chunks_exact(q.elements.len() / filters).enumerate() {
         let rule = at % q.scales.len();
-        let steps: Vec<i32> = filter.iter().map(|&e| i32::from(e) - q.zeros[rule]).collect();
+        let steps: Vec<i32> =
+            filter.iter().map(|&e| i32::from(e).saturating_sub(q.zeros[rule])).collect();
         let coarser = coarser(&steps);
         made.scales.push(single(f64::from(q.scales[rule]) * coarser));
         made.elements.extend(steps.iter().map(|&step| fitted(step, coarser)));
@@ -122,7 +134,7 @@ fn fitted(step: i32, coarser: f64) -> i8 {
 /// By how much a filter's scale grows: of nine ways between nothing and all that its ends need, the one with the least error.
 fn coarser(steps: &[i32]) -> f64 {
     let (least, most) = steps.iter().fold((0, 0), |(l, m), &s| (s.min(l), s.max(m)));
-    let all = (f64::from(-least) / 128.0).max(f64::from(most) / 127.0);
+    let all = (-f64::from(least) / 128.0).max(f64::from(most) / 127.0);
     if all <= 1.0 {
         return 1.0;
     }

@@ -60,7 +60,8 @@ impl<'a> Importer<'a> {
         let classes = whole(number(options, "num_classes")?);
         match self.build.shape(scores)[..] {
             [_, _, c] if c > classes => self.columns(scores, c - classes, classes),
-            _ => Ok(scores),
+            [_, _, _] => Ok(scores),
+            _ => Err(wrong("its scores have another number of axes than three")),
         }
     }
 

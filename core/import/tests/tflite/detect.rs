@@ -2,12 +2,14 @@
 use edgemill_reference::Reference;
 
 use crate::flat::{FLOAT, File};
-use crate::read;
+use crate::{read, refusal};
 
 const ANCHORS: usize = 24;
 const CLASSES: usize = 5;
 const EACH: usize = 3;
 const MOST: usize = 20;
+/// With one for the background.
+const SCORES: [i32; 3] = [1, 24, 6];
 const SCORE: f32 = 0.6;
 const OVERLAP: f32 = 0.3;
 const DIVISORS: [f32; 4] = [10.0, 10.0, 5.0, 5.0];
@@ -42,11 +44,11 @@ fn flex(options: &[(&str, f32)]) -> Vec<u8> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-fn file(anchors: &[f32]) -> Vec<u8> {
+fn file(anchors: &[f32], scores: &[i32]) -> Vec<u8> {
     let mut file = File::default();
     let size = |n: usize| i32::try_from(n).unwrap();
     let boxes = file.tensor("boxes", FLOAT, &[1, size(ANCHORS), 4]);
-    let scores = file.tensor("scores", FLOAT, &[1, size(ANCHORS), size(CLASSES) + 1]);
+    let scores = file.tensor("scores", FLOAT, scores);
     let anchors = file.f32s(&[size(ANCHORS), 4], anchors);
     let rows = size(MOST * EACH);
     let outputs = [
@@ -135,7 +137,8 @@ fn a_detection_has_its_likeliest_classes() {
     let (kept, hidden) = plain(&boxes, &scores);
     assert!(kept.len() > 3 && kept.len() < MOST && hidden > 3, "{kept:?} {hidden}");
 
-    let made = Reference::new(&read(&file(&anchors))).unwrap().run(&[&given, &scores]).unwrap();
+    let made =
+        Reference::new(&read(&file(&anchors, &SCORES))).unwrap().run(&[&given, &scores]).unwrap();
     let [found, classes, sure, count] = &made[..] else { panic!("four outputs") };
     assert_eq!(count[..], [kept.len() as f32]);
     for (row, (anchor, ranked)) in kept.iter().enumerate() {
@@ -150,4 +153,12 @@ fn a_detection_has_its_likeliest_classes() {
     assert!(
         classes[kept.len() * EACH..].iter().chain(&sure[kept.len() * EACH..]).all(|&e| e == 0.0)
     );
+}
+
+#[test]
+fn scores_without_three_axes_are_refused() {
+    for scores in [&[][..], &[24], &[24, 6], &[1, 1, 24, 6]] {
+        let said = refusal(&file(&[0.5; ANCHORS * 4], scores));
+        assert!(said.contains("three") && said.contains("TFLite_Detection_PostProcess"), "{said}");
+    }
 }

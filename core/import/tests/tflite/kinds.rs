@@ -1,7 +1,9 @@
 //! What the elements of tensors are, and which part of a file is read.
+use edgemill_model::graph::Source;
+
 use crate::flat::Field::{F32, I64s, U8};
 use crate::flat::{FLOAT, File, INT8, INT16, INT64, UINT8};
-use crate::{refusal, run};
+use crate::{read, refusal, run};
 
 /// y = relu(x × weights + bias) + constant, its activations in steps of 16 bits.
 #[test]
@@ -102,4 +104,37 @@ fn one_weight_that_does_not_fit_does_not_make_all_coarser() {
     assert_eq!(run(&file, &given), [6200.0]);
     given[0] = 0.0;
     assert_eq!(run(&file, &given), [6400.0]);
+}
+
+/// What XNNPACK and ONNX Runtime multiply a filter's sums by, f32 at each step, is what a graph multiplies by.
+#[test]
+fn multipliers_are_those_of_other_engines() {
+    const FILTERS: u8 = 40;
+    let (input, output) = (0.023_529_4_f32, 0.141_732_3_f32);
+    let scales: Vec<f32> = (1..=FILTERS).map(|n| 0.001_37 * f32::from(n).sqrt()).collect();
+    let mut file = File::default();
+    let wide = i32::from(FILTERS);
+    let (x, y) = (file.tensor("x", INT8, &[1, 2]), file.tensor("y", INT8, &[1, wide]));
+    file.scales(x, &[input], 0);
+    file.scales(y, &[output], 0);
+    let weights = file.constant("weights", INT8, &[wide, 2], &[1; 2 * FILTERS as usize]);
+    file.scales(weights, &scales, 0);
+    file.operator(9, &[x, weights], y, vec![U8(0)]);
+    let graph = read(&file.finish(&[x], &[y]));
+    let made = graph.values().iter().find_map(|value| match value.source() {
+        Source::Constant(constant) => Some(constant.scale_bytes().to_vec()),
+        _ => None,
+    });
+    let made = made.expect("the weights are a constant");
+    #[expect(clippy::cast_possible_truncation, reason = "the one rounding that is meant")]
+    let same = |(&scale, with): (&f32, f32)| {
+        let theirs = input * scale / output;
+        let ours = f64::from(input) * f64::from(with) / f64::from(output);
+        (ours as f32).to_bits() == theirs.to_bits()
+    };
+    let nudged = made.iter().map(|&scale| f32::from_le_bytes(scale));
+    let nudged = scales.iter().zip(nudged).filter(|&pair| same(pair)).count();
+    let given = scales.iter().zip(scales.iter().copied()).filter(|&pair| same(pair)).count();
+    // Not every number can be had: a scale's last place may count for two of the product's.
+    assert!(nudged >= given + 8 && nudged >= 30, "{nudged} of {FILTERS}, {given} without");
 }

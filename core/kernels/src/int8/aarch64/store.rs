@@ -75,18 +75,17 @@ impl Store {
         unsafe {
             match (self.columns == LANES * V, self.rule.clamps) {
                 (true, false) => {
-                    for pixel in 0..N {
-                        write::<V>(bytes[pixel], upper(pixel), out(pixel));
+                    for (pixel, own) in bytes.into_iter().enumerate() {
+                        write::<V>(own, upper(pixel), out(pixel));
                     }
                 }
                 (true, true) => {
-                    for pixel in 0..N {
-                        write::<V>(self.rule.clamp(bytes[pixel]), upper(pixel), out(pixel));
+                    for (pixel, own) in bytes.into_iter().enumerate() {
+                        write::<V>(self.rule.clamp(own), upper(pixel), out(pixel));
                     }
                 }
                 (false, _) => {
-                    for pixel in 0..N {
-                        let own = bytes[pixel];
+                    for (pixel, own) in bytes.into_iter().enumerate() {
                         let own = if upper(pixel) { vextq_s8::<8>(own, own) } else { own };
                         write_some(self.rule.clamp(own), out(pixel), self.columns);
                     }

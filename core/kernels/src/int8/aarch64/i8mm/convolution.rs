@@ -102,13 +102,13 @@ unsafe fn plain<const V: usize, const R: usize>(
         for &offset in segments.offsets {
             let mut x = x.wrapping_add(offset);
             for _ in 0..segments.elements.div_ceil(8) {
-                for pair in 0..R.div_ceil(2) {
+                for (pair, sums) in sums.iter_mut().enumerate().take(R.div_ceil(2)) {
                     let eight = |r: usize| vld1_s8(x.add(windows[r.min(R - 1)]).cast());
                     let rows = vcombine_s8(eight(2 * pair), eight(2 * pair + 1));
-                    for v in 0..V {
+                    for (v, sum) in sums.iter_mut().enumerate() {
                         let [a, b]: [int8x16_t; 2] = loads::bytes(weights.add(8 * LANES * v));
-                        let [left, right] = sums[pair][v];
-                        sums[pair][v] = [multiply(left, rows, a), multiply(right, rows, b)];
+                        let [left, right] = *sum;
+                        *sum = [multiply(left, rows, a), multiply(right, rows, b)];
                     }
                 }
                 weights = weights.wrapping_add(8 * LANES * V);
