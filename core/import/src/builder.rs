@@ -1,4 +1,5 @@
 //! A graph in the making: layout, types and quantization of what operators give to each other.
+mod chosen;
 mod outputs;
 mod weights;
 
@@ -7,6 +8,7 @@ use std::collections::HashMap;
 use edgemill_model::graph::{Clamp, Constant, Element, Graph, Node, Op, Pair, ValueId};
 use edgemill_model::tensor::{DType, Quantization, TensorSpec};
 
+pub use self::chosen::counted;
 use crate::host::{Data, Host};
 use crate::{Refusal, wrong};
 

@@ -4,12 +4,10 @@ use edgemill_model::tensor::DType;
 
 use super::moves::{sizes, turned};
 use super::{Importer, axis, size};
-use crate::builder::{Live, Out, Shape, Value, element};
+use crate::builder::{Live, Out, Shape, Value, counted, element};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
-/// The most elements of such rows.
-const MAX_CELLS: u64 = 1 << 26;
 /// The most elements that are sorted out one after another.
 const MAX_GREATEST: u32 = 512;
 
@@ -34,28 +32,10 @@ impl Importer<'_> {
         }
     }
 
-    /// 0, 1, … up to `count`, as an axis of its own.
-    pub(super) fn counted(&mut self, count: u32) -> Result<Value, Refusal> {
-        #[expect(clippy::cast_precision_loss, reason = "below 2²⁴")]
-        let numbers: Vec<f32> = (0..count).map(|n| n as f32).collect();
-        if count > 1 << 24 {
-            return Err(unsupported("an axis of that length"));
-        }
-        Ok(Value::Host(Host::floats(vec![count as usize], numbers)))
-    }
-
     /// For each index a row of `count`, 1 where it points to. What lies outside points nowhere.
     pub(super) fn rows_of(&mut self, indices: &Value, count: u32) -> Result<Value, Refusal> {
-        let mut shape = self.build.value_shape(indices);
-        let cells = shape.iter().map(|&d| u64::from(d)).product::<u64>() * u64::from(count);
-        if cells > MAX_CELLS {
-            return Err(unsupported("that many places computed while the model runs"));
-        }
-        shape.push(1);
-        let real = Value::Live(self.real_live(indices)?);
-        let column = Value::Live(self.build.reshaped("", &real, shape)?);
-        let numbers = self.counted(count)?;
-        self.build.pair(&Out::default(), Pair::Equal, Clamp::NONE, [&column, &numbers])
+        let real = self.real_live(indices)?;
+        self.build.rows_of(real, count)
     }
 
     pub(super) fn real_live(&mut self, value: &Value) -> Result<Live, Refusal> {
@@ -215,7 +195,7 @@ impl Importer<'_> {
         let rows = shape.iter().product::<u32>() / shape[along];
         let x = turned(x, &order)?;
         let x = self.build.reshaped("", &x, vec![rows, shape[along]])?;
-        let numbers = self.counted(shape[along])?;
+        let numbers = Value::Host(counted(shape[along])?);
         let numbers = Value::Live(self.as_live(numbers)?);
         let found = self.one_by_one(x.id, &numbers, k, least)?;
         let mut to: Shape = order.iter().map(|&a| shape[a]).collect();

@@ -4,7 +4,7 @@ use edgemill_model::tensor::DType;
 
 use super::moves::turned;
 use super::{Importer, axis, size};
-use crate::builder::{Out, Value, element, small};
+use crate::builder::{Out, Value, counted, element, small};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
@@ -74,10 +74,7 @@ impl Importer<'_> {
         let place = Value::Live(self.build.plain(real));
         let mut wide = vec![1; seen.len()];
         wide[along] = seen[along] as usize;
-        let Value::Host(numbers) = self.counted(seen[along])? else {
-            return Err(wrong("an axis"));
-        };
-        let numbers = Value::Host(numbers.reshaped(wide));
+        let numbers = Value::Host(counted(seen[along])?.reshaped(wide));
         let out = self.out(at);
         let made = self.build.pair(&out, Pair::Equal, Clamp::NONE, [&place, &numbers])?;
         Ok(Value::Live(self.build.reshaped(&out.name, &made, shape)?))

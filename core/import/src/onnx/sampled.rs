@@ -4,7 +4,7 @@ use edgemill_model::graph::{Clamp, Function, Op, Pair, Span};
 
 use super::Importer;
 use super::moves::turned;
-use crate::builder::{Out, Value};
+use crate::builder::{Out, Value, counted};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
@@ -91,7 +91,7 @@ impl Importer<'_> {
             at = self.build.each(&inner, Op::Unary(Function::Round), &at)?;
         }
         let at = self.build.reshaped("", &at, vec![shape[0], shape[1] * shape[2], 1])?;
-        let numbers = self.counted(length)?;
+        let numbers = Value::Host(counted(length)?);
         let far = self.build.pair(&inner, Pair::Sub, Clamp::NONE, [&Value::Live(at), &numbers])?;
         let far = self.build.each(&inner, Op::Unary(Function::Abs), &far)?;
         self.build.pair(&inner, Pair::Sub, Clamp::RELU, [&number(1.0), &far])

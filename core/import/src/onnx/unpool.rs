@@ -3,7 +3,7 @@ use edgemill_model::graph::{Clamp, Op, Pair, Span, Window};
 
 use super::Importer;
 use super::windows::Frame;
-use crate::builder::{Live, Out, Value};
+use crate::builder::{Live, Out, Value, counted};
 use crate::host::Host;
 use crate::{Refusal, unsupported, wrong};
 
@@ -101,8 +101,7 @@ impl Importer<'_> {
         let places = wide(self, &places)?;
         let elements = Value::Live(self.real_live(&x)?);
         let elements = wide(self, &elements)?;
-        let Value::Host(all) = self.counted(area)? else { return Err(wrong("an axis")) };
-        let all = Value::Host(all.reshaped(vec![1, 1, to[2] as usize, to[3] as usize]));
+        let all = Value::Host(counted(area)?.reshaped(vec![1, 1, to[2] as usize, to[3] as usize]));
         let here = self.build.pair(&inner, Pair::Equal, Clamp::NONE, [&places, &all])?;
         let zero = Value::Host(Host::scalar(0.0));
         self.build.repeated(&self.out(at), Op::Select, &[&here, &elements, &zero])

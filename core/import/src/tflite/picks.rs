@@ -8,8 +8,8 @@ use crate::builder::{Out, Shape, Value};
 use crate::host::{Host, MAX_ELEMENTS};
 use crate::{Refusal, unsupported, wrong};
 
-/// The most elements of the table that says which place is meant.
-const MAX_TABLE: usize = 1 << 22;
+/// The most rows that are put together.
+const MAX_ROWS: usize = 1 << 22;
 /// The most of the greatest that are wanted.
 const MAX_GREATEST: u32 = 1 << 7;
 
@@ -45,17 +45,9 @@ impl<'a> Importer<'a> {
 
     /// 1 at the place that an element names, elsewhere 0, along a new last axis.
     fn marked(&mut self, places: ValueId, depth: u32) -> Result<ValueId, Refusal> {
-        let mut shape = self.build.shape(places);
-        if count(&shape).saturating_mul(depth) as usize > MAX_TABLE {
-            return Err(unsupported(format!("more than {MAX_TABLE} computed places")));
-        }
-        self.spend(depth as usize)?;
-        let all = Value::Host(Host::ints((0..i64::from(depth)).collect()).real());
-        shape.push(1);
-        let places = self.build.keep("", Op::Reshape(shape), &[places])?;
-        let places = self.live(places);
-        let equal = self.build.pair(&Out::default(), Pair::Equal, Clamp::NONE, [&places, &all])?;
-        self.build.id(&equal)
+        let real = self.build.real(places)?;
+        let rows = self.build.rows_of(self.build.plain(real), depth)?;
+        self.build.id(&rows)
     }
 
     pub(super) fn one_hot_of(&mut self, node: &Node<'a>) -> Result<Value, Refusal> {
@@ -115,8 +107,8 @@ impl<'a> Importer<'a> {
         let (indices, depth) = flat_places(&places, &shape)?;
         let (rows, width) = (count(&shape[..depth]), count(&shape[depth..]));
         let none = u32::try_from(indices.len()).map_err(|_| wrong("its places"))?;
-        if rows as usize > MAX_TABLE || width as usize > MAX_ELEMENTS {
-            return Err(unsupported(format!("more than {MAX_TABLE} rows")));
+        if rows as usize > MAX_ROWS || width as usize > MAX_ELEMENTS {
+            return Err(unsupported(format!("more than {MAX_ROWS} rows")));
         }
         self.spend(rows as usize + width as usize)?;
         let mut taken = vec![none; rows as usize];
