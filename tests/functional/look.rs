@@ -147,6 +147,12 @@ fn what_cannot_be_looked_at_is_told() {
     let (code, text) = said(&[]);
     assert!(code == Some(3) && text.contains("pictures: No such file"), "{text}");
     painted(&site, "a.png", [80, 80], [0, 0, 255]);
+    let before = std::fs::read(site.folder.join("pictures/a.png")).unwrap();
+    let (code, text) = said(&["--annotate", site.folder.join("pictures").to_str().unwrap()]);
+    assert!(code == Some(3) && text.contains("a.png is one of the pictures"), "{text}");
+    assert_eq!(std::fs::read(site.folder.join("pictures/a.png")).unwrap(), before);
+    let (code, text) = said(&["--annotate", site.folder.join("board.toml").to_str().unwrap()]);
+    assert!(code == Some(6) && text.contains("give --annotate a folder"), "{text}");
     let blind = STAGES.split("[[stage]]\nname = \"detect\"").next().unwrap();
     site.pipeline("street", blind);
     let (code, text) = said(&[]);

@@ -51,7 +51,7 @@ const MOST_DEPTH: u32 = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The path or something in it cannot be read.
-    #[error("{}: {source}", show(path))]
+    #[error("{}: {source}; check the path and that this user may read it", show(path))]
     Read {
         /// File or folder.
         path: PathBuf,

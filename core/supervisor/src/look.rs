@@ -44,10 +44,9 @@ pub fn run(args: &Look) -> Result<(), Failure> {
         return Err(Failure::configuration(text));
     };
     let mut looking = Looking::new(pipeline, maker(&config)?)?;
-    let mut written = BTreeSet::new();
-    for file in &files {
-        let name = file.strip_prefix(&args.input).ok().filter(|name| *name != Path::new(""));
-        let name = name.or(file.file_name().map(Path::new)).unwrap_or(file);
+    let folder = args.annotate.as_deref();
+    let targets = folder.map(|folder| targets(folder, &args.input, &files)).transpose()?;
+    for (index, file) in files.iter().enumerate() {
         let picture = match look::open(file) {
             Ok(picture) => picture,
             Err(error) => {
@@ -56,10 +55,9 @@ pub fn run(args: &Look) -> Result<(), Failure> {
             }
         };
         let found = looking.at(&picture)?;
-        print(name, &found, &looking, args.json)?;
-        if let Some(folder) = &args.annotate {
-            let target = target(folder, name, &mut written);
-            look::write(picture, &found, |class| looking.name(class), &target)
+        print(name(file, &args.input), &found, &looking, args.json)?;
+        if let Some(targets) = &targets {
+            look::write(picture, &found, |class| looking.name(class), &targets[index])
                 .map_err(|error| Failure::new(Exit::Device, error))?;
         }
     }
@@ -74,6 +72,36 @@ fn maker(config: &Config) -> Result<Arc<Maker>, Failure> {
     let models = Models::new(shelf, trust, &config.board, &config.access);
     let lines = LogThread::start(log::plugin_line).map_err(Failure::internal)?;
     Ok(Arc::new(Maker::new(plugins, models, Arc::new(lines), Arc::<Gauges>::default())))
+}
+
+/// What a picture is called: its path below the folder that is looked through.
+fn name<'a>(file: &'a Path, input: &Path) -> &'a Path {
+    let below = file.strip_prefix(input).ok().filter(|name| *name != Path::new(""));
+    below.or(file.file_name().map(Path::new)).unwrap_or(file)
+}
+
+/// Where each picture goes once it is marked. Makes the folder.
+///
+/// # Errors
+/// The folder cannot be made, or one of the pictures themselves would be written over.
+fn targets(folder: &Path, input: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = printable(&folder.to_string_lossy(), 300);
+        let text = format!("{folder}: {error}; give --annotate a folder that can be written");
+        Failure::new(Exit::Device, text)
+    })?;
+    let mut written = BTreeSet::new();
+    let targets: Vec<_> =
+        files.iter().map(|file| target(folder, name(file, input), &mut written)).collect();
+    let pictures: BTreeSet<_> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+    let lost = |target: &&PathBuf| target.canonicalize().is_ok_and(|at| pictures.contains(&at));
+    match targets.iter().find(lost) {
+        Some(target) => Err(Failure::configuration(format!(
+            "{} is one of the pictures and would be written over; give --annotate another folder",
+            printable(&target.to_string_lossy(), 300)
+        ))),
+        None => Ok(targets),
+    }
 }
 
 /// The picture's name under `folder`, as a PNG; where another picture has that already, the whole name is kept.

@@ -4,6 +4,9 @@ use super::{ImageError, Limits, RgbPicture, bmp, decode_jpeg, png};
 /// What the name of a picture file may end in, in lower case.
 pub const PICTURE_EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "bmp"];
 
+/// Start of image, and of the marker after it: ITU-T T.81, B.1.1.
+const JPEG_MAGIC: &[u8] = &[0xFF, 0xD8, 0xFF];
+
 /// Decodes a JPEG, a PNG or a Windows bitmap to R G B, whatever its name is.
 ///
 /// # Errors
@@ -16,7 +19,9 @@ pub fn decode_picture(bytes: &[u8], limits: Limits) -> Result<RgbPicture, ImageE
     match bytes {
         _ if bytes.starts_with(png::MAGIC) => png::decode(bytes, limits),
         _ if bytes.starts_with(bmp::MAGIC) => bmp::decode(bytes, limits),
-        _ => decode_jpeg(bytes, limits),
+        _ if bytes.starts_with(JPEG_MAGIC) => decode_jpeg(bytes, limits),
+        [] => Err(ImageError::File("the file is empty".into())),
+        _ => Err(ImageError::File("it is no JPEG, PNG or BMP".into())),
     }
 }
 
