@@ -1,6 +1,7 @@
 //! A graph in the making: layout, types and quantization of what operators give to each other.
 mod chosen;
 mod outputs;
+mod regrouped;
 mod weights;
 
 use std::collections::HashMap;

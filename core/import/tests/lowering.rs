@@ -6,7 +6,9 @@ use edgemill_import::{Options, import};
 use edgemill_model::graph::{Clamp, Graph, Op};
 use edgemill_model::tensor::DType;
 use edgemill_reference::Reference;
-use making::{INT8, INT32, INT64, UINT8, constant, floats, model, node, node_with, tensor};
+use making::{
+    INT8, INT32, INT64, UINT8, constant, floats, model, node, node_number, node_with, tensor,
+};
 
 fn graph(bytes: &[u8]) -> Graph<'static> {
     import(bytes, &Options::default()).unwrap()
@@ -144,4 +146,24 @@ fn a_border_of_bytes_is_made_of_the_number_that_they_stand_for() {
     let made = graph(&model(&[2], &nodes, &constants));
     let result = Reference::new(&made).unwrap().run(&[&[1.0, 2.0]]).unwrap();
     assert_eq!(result, [[1.0, 2.0, 1.0]]);
+}
+
+#[test]
+fn a_detector_s_grids_are_put_behind_each_other_as_they_lie() {
+    let grid = |from: &str, to: &str| {
+        let conv = node("Conv", &[from, "w"], &format!("{to}c"));
+        [conv, node("Reshape", &[&format!("{to}c"), "s"], to)]
+    };
+    let last = [
+        node_with("MaxPool", &["x"], "p", &[("kernel_shape", &[2, 2]), ("strides", &[2, 2])]),
+        node_number("Concat", &["a", "b"], "all", "axis", 2),
+        node_with("Transpose", &["all"], "y", &[("perm", &[0, 2, 1])]),
+    ];
+    let nodes = [&grid("x", "a")[..], &last[..1], &grid("p", "b"), &last[1..]].concat();
+    let shape: Vec<u8> = [1_i64, 2, -1].iter().flat_map(|d| d.to_le_bytes()).collect();
+    let constants = [floats("w", &[2, 1, 1, 1], &[1.0, 10.0]), tensor("s", INT64, &[3], &shape)];
+    let made = graph(&model(&[1, 1, 2, 2], &nodes, &constants));
+    assert!(!made.nodes().any(|(_, node)| matches!(node.op, Op::Transpose(_))));
+    let result = Reference::new(&made).unwrap().run(&[&[1.0, 2.0, 3.0, 4.0]]).unwrap();
+    assert_eq!(result, [[1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0, 4.0, 40.0]]);
 }

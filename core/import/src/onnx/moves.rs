@@ -107,13 +107,18 @@ impl Importer<'_> {
         x: &Value,
         shape: Shape,
     ) -> Result<Value, Refusal> {
-        let id = self.build.id(x)?;
-        if self.build.shape(id) == shape {
-            return Ok(Value::Live(self.build.plain(id)));
+        if self.build.value_shape(x) == shape
+            && let Value::Live(live) = x
+        {
+            return Ok(Value::Live(live.clone()));
         }
         let name = self.out(at).name;
-        let id = self.build.keep(&name, Op::Reshape(shape), &[id])?;
-        Ok(Value::Live(self.build.plain(id)))
+        if let Value::Live(live) = x
+            && let Some(live) = self.build.regrouped(&name, live, &shape)?
+        {
+            return Ok(Value::Live(live));
+        }
+        Ok(Value::Live(self.build.reshaped(&name, x, shape)?))
     }
 
     pub(super) fn concat(
@@ -255,6 +260,7 @@ impl Importer<'_> {
         if times.iter().all(|&t| t == 1) {
             return Ok(Value::Live(live));
         }
+        let times = live.order.iter().map(|&axis| times[axis]).collect();
         self.kept(at, &live, Op::Tile(times))
     }
 
