@@ -3,13 +3,13 @@
 //! the boxes is left out, so that nothing is decided and nothing driven.
 mod pipeline;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edgemill_capture::look;
 use edgemill_config::{Config, printable};
-use edgemill_host::LogThread;
+use edgemill_host::{LogLevel, LogThread};
 use serde::Serialize;
 
 use crate::args::Look;
@@ -70,8 +70,18 @@ fn maker(config: &Config) -> Result<Arc<Maker>, Failure> {
     let plugins = Plugins::open(&config.board, &trust)?;
     let shelf = Arc::new(Shelf::look(&config.board.paths)?);
     let models = Models::new(shelf, trust, &config.board, &config.access);
-    let lines = LogThread::start(log::plugin_line).map_err(Failure::internal)?;
+    let lines = LogThread::start(new_lines()).map_err(Failure::internal)?;
     Ok(Arc::new(Maker::new(plugins, models, Arc::new(lines), Arc::<Gauges>::default())))
+}
+
+/// Writes a stage's line unless it said the same before: it begins anew with every size of picture.
+fn new_lines() -> impl FnMut(LogLevel, &str, &str) + Send + 'static {
+    let mut last = BTreeMap::new();
+    move |level, stage, text| {
+        if last.insert(stage.to_owned(), text.to_owned()).is_none_or(|said| said != text) {
+            log::plugin_line(level, stage, text);
+        }
+    }
 }
 
 /// What a picture is called: its path below the folder that is looked through.
