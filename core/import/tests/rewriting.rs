@@ -186,3 +186,11 @@ fn an_activation_that_is_part_of_a_product_is_done() {
     let bytes = model(&[1, 2], &[gemm, node("Neg", &["g"], "y")], &[w]);
     assert_eq!(run(&bytes, &[2.0, 1.0]), [-2.0, 0.0]);
 }
+
+#[test]
+fn a_loss_of_targets_of_another_rank_is_refused() {
+    let loss = [node("SoftmaxCrossEntropyLoss", &["x", "t"], "y")];
+    let target = tensor("t", INT64, &[1], &[0; 8]);
+    let error = import(&model(&[1, 2, 3], &loss, &[target]), &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("number of axes"), "{error}");
+}

@@ -28,6 +28,9 @@ impl Importer<'_> {
         let (target, inner) = (self.value(at, 1)?, Out::default());
         let shape = self.build.value_shape(x);
         let &[_, classes, ..] = &shape[..] else { return Err(wrong("its input has no classes")) };
+        if self.build.value_shape(&target).len() + 1 != shape.len() {
+            return Err(wrong("its targets have another number of axes"));
+        }
         let Value::Live(rows) = self.rows_of(&target, classes)? else {
             return Err(wrong("a constant"));
         };
